@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The relay: one front door for bots, recorders, encoders, viewers and operators.
+//!
+//! Media comes in by RTMP under a claim, is kept in one bounded ring per broadcast, and leaves by RTMP and HLS. The
+//! data plane (ingest, hub, outputs) never waits for the control plane (streams, recorders, API): a claim is decided
+//! before the first byte of media is read, and from then on only a shared flag is looked at.
+
+pub mod clock;
