@@ -11,7 +11,10 @@ pub mod control;
 pub mod events;
 pub mod problem;
 pub mod recorders;
+pub mod status;
 pub mod streams;
+pub mod targets;
+pub mod tokens;
 
 pub use problem::{Problem, ProblemCode};
 

@@ -77,6 +77,29 @@ pub enum CallKind {
     Test,
 }
 
+impl CallKind {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Jitsi => "jitsi",
+            Self::Janus => "janus",
+            Self::ElementCall => "element-call",
+            Self::Bbb => "bbb",
+            Self::Galene => "galene",
+            Self::Web => "web",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl std::fmt::Display for CallKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Where a stream is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,6 +118,20 @@ pub enum StreamState {
     Stopping,
     /// Over; `end_reason` says why.
     Ended,
+}
+
+impl std::fmt::Display for StreamState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Claiming => "claiming",
+            Self::Joining => "joining",
+            Self::Live => "live",
+            Self::Recovering => "recovering",
+            Self::Stopping => "stopping",
+            Self::Ended => "ended",
+        })
+    }
 }
 
 /// A stream as the API shows it. The call's URL and the targets' keys are never in it.
