@@ -1,0 +1,12 @@
+//! The client sides over TCP. The only place of this crate that awaits.
+
+mod deadlines;
+mod error;
+mod player;
+mod publisher;
+mod socket;
+
+pub use deadlines::Deadlines;
+pub use error::PublishError;
+pub use player::Player;
+pub use publisher::Publisher;
