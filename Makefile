@@ -1,0 +1,74 @@
+# Sluice: `make run` shows a live call in a browser, `make test` checks everything.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# A call of one's own: make run CALL=https://meet.example/room
+CALL ?=
+# What cargo builds for `make run`, `make bench` and `make build`.
+PROFILE ?= release
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET)/$(PROFILE)
+WEB := relay/web/dist/preview.html
+WEB_SOURCES := $(shell find relay/web -path relay/web/node_modules -prune -o -path relay/web/dist -prune -o -type f -print)
+step = @printf '\n\033[1m==> %s\033[0m\n' '$(1)'
+
+.PHONY: help
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: packages-run build ## Show a live call in the preview page (CALL=url for your own)
+	$(call step,Starting)
+	@exec $(BIN)/sluice up $(if $(CALL),--call '$(CALL)',--demo)
+
+.PHONY: build
+build: packages-build web ## Build the programs
+	$(call step,Building the programs; a first build takes some minutes)
+	cargo build --profile $(PROFILE) --locked --workspace --bins
+
+.PHONY: web
+web: $(WEB) ## Bundle the pages
+
+relay/web/node_modules/.package-lock.json: relay/web/package-lock.json
+	$(call step,Fetching the player and the bundler)
+	cd relay/web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB): relay/web/node_modules/.package-lock.json $(WEB_SOURCES)
+	$(call step,Bundling the pages)
+	cd relay/web && npm run --silent build
+	@touch $@
+
+hls/tests/validator/node_modules/.package-lock.json: hls/tests/validator/package-lock.json
+	$(call step,Fetching the playlist validator)
+	cd hls/tests/validator && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: test
+test: packages-test web hls/tests/validator/node_modules/.package-lock.json ## Install what it needs and run every test
+	$(call step,Testing the pages)
+	cd relay/web && npm run --silent check && npm run --silent test
+	$(call step,Building programs and tests; a first build takes some minutes)
+	cargo build --locked --workspace --bins --tests
+	$(call step,Testing)
+	cargo test --locked --workspace --no-fail-fast
+
+.PHONY: bench
+bench: packages-test build ## Measure, and print what docs/performance.md quotes
+	cargo bench --locked -p e2e
+
+.PHONY: lint
+lint: packages-build web ## Formatting and lints
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: packages-build packages-run packages-test
+packages-build:
+	@docker/install build
+packages-run:
+	@docker/install build run
+packages-test:
+	@docker/install build run test
