@@ -1,0 +1,98 @@
+//! What the table wants done. Drained in order.
+
+use crate::{Change, ClaimId, ClaimKey, ContenderId, Event, FencingToken, Record, Refusal};
+use std::time::Duration;
+
+/// The name of one save that the table waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SaveId(pub u64);
+
+/// On what ground a publisher was admitted, and so what its readers see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Admission {
+    /// The claim's first publisher.
+    New,
+    /// The same holder's publisher after a lost one: readers are kept, a discontinuity is marked.
+    Resumed,
+    /// The same holder's publisher while the old connection was still there. Readers are kept.
+    Displaced {
+        /// The connection that was cut.
+        old_token: FencingToken,
+    },
+    /// Another holder's publisher: after a dead or seized one, by ticket or by priority. Readers are kept.
+    Takeover {
+        /// The predecessor's last token.
+        old_token: FencingToken,
+    },
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Make this durable and answer with [`crate::ClaimTable::stored`] or [`crate::ClaimTable::not_stored`], always
+    /// one of them. Nothing else happens on this key until then.
+    Save {
+        /// The name to answer with.
+        save: SaveId,
+        /// What to store, as [`Change::Put`].
+        record: Record,
+    },
+    /// Make this durable after everything before it; no answer. Were it lost, a restart would keep a claim or a block
+    /// for its time once more, nothing worse.
+    Persist(Change),
+    /// Keep it, show it.
+    Event(Event),
+    /// A publisher may start. Everything before it is durable.
+    Admitted {
+        /// Whose request.
+        contender: ContenderId,
+        /// The key.
+        key: ClaimKey,
+        /// The claim.
+        claim_id: ClaimId,
+        /// Its own token: larger than every one before.
+        token: FencingToken,
+        /// On what ground.
+        kind: Admission,
+    },
+    /// A reservation holds.
+    Reserved {
+        /// Whose request.
+        contender: ContenderId,
+        /// The key.
+        key: ClaimKey,
+        /// The claim: an existing one, if the same holder had it.
+        claim_id: ClaimId,
+        /// Its newest token.
+        token: FencingToken,
+        /// How long it is kept without a renewal.
+        keep: Duration,
+    },
+    /// Turned away.
+    Refused {
+        /// Whose request.
+        contender: ContenderId,
+        /// What it is told.
+        refusal: Refusal,
+        /// How much later it is told.
+        after: Duration,
+    },
+    /// A higher priority may displace the holder once it shows a keyframe: receive its media without showing it to
+    /// anybody, and call [`crate::ClaimTable::keyframe`].
+    Audition {
+        /// Whose request.
+        contender: ContenderId,
+    },
+    /// Ping this publisher; media or [`crate::ClaimTable::pong`] is its answer.
+    Probe {
+        /// Whose connection.
+        token: FencingToken,
+    },
+    /// Cut this publisher; nothing of it counts any more.
+    Disconnect {
+        /// Whose connection.
+        token: FencingToken,
+        /// What it is told: printable ASCII of at most 200 bytes.
+        why: String,
+    },
+}
