@@ -1,0 +1,81 @@
+// A table that changes only what changed: rows keep their elements, cells are replaced when their content differs, so
+// focus, selection and scroll position survive a new figure each second.
+
+import { el, type Child } from "./dom";
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly kind?: "figure" | "action";
+  /** All that the cell depends on; it is made anew only when this differs. */
+  depends(row: Row): string;
+  cell(row: Row): readonly Child[];
+}
+
+interface Line<Row> {
+  readonly element: HTMLTableRowElement;
+  readonly depends: string[];
+  row: Row;
+}
+
+export class Table<Row> {
+  readonly element: HTMLElement;
+  private readonly body = el("tbody");
+  private readonly empty: HTMLElement;
+  private readonly scroll: HTMLElement;
+  private readonly lines = new Map<string, Line<Row>>();
+
+  constructor(
+    label: string,
+    empty: string,
+    private readonly columns: readonly Column<Row>[],
+    private readonly idOf: (row: Row) => string,
+  ) {
+    const heads = columns.map((column) =>
+      el(
+        "th",
+        { scope: "col", class: column.kind ?? null },
+        column.kind === "action" ? el("span", { class: "visually-hidden" }, column.title) : column.title,
+      ),
+    );
+    this.empty = el("p", { class: "empty" }, empty);
+    this.scroll = el(
+      "div",
+      { class: "scroll", role: "region", "aria-label": label, tabindex: "0" },
+      el("table", {}, el("thead", {}, el("tr", {}, ...heads)), this.body),
+    );
+    this.element = el("div", { class: "card" }, this.empty, this.scroll);
+  }
+
+  show(rows: readonly Row[]): void {
+    this.empty.hidden = rows.length > 0;
+    this.scroll.hidden = rows.length === 0;
+    const wanted = new Set(rows.map(this.idOf));
+    for (const [id, line] of this.lines) {
+      if (wanted.has(id)) continue;
+      line.element.remove();
+      this.lines.delete(id);
+    }
+    rows.forEach((row, index) => {
+      const element = this.line(row);
+      if (this.body.children[index] !== element) this.body.insertBefore(element, this.body.children[index] ?? null);
+    });
+  }
+
+  private line(row: Row): HTMLElement {
+    const id = this.idOf(row);
+    const known = this.lines.get(id);
+    const line = known ?? { element: el("tr", { id, tabindex: "-1" }), depends: [], row };
+    line.row = row;
+    this.columns.forEach((column, index) => {
+      const depends = column.depends(row);
+      if (line.depends[index] === depends) return;
+      line.depends[index] = depends;
+      const cell = el("td", { class: column.kind ?? null }, ...column.cell(row));
+      const old = line.element.children[index];
+      if (old) line.element.replaceChild(cell, old);
+      else line.element.append(cell);
+    });
+    if (!known) this.lines.set(id, line);
+    return line.element;
+  }
+}
