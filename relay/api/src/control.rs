@@ -59,6 +59,8 @@ pub enum FromRecorder {
         /// The stream.
         stream_id: Uuid,
         /// Machine-readable, as in `ipc::EndReason`: `stopped`, `call_ended`, `join_failed`, `refused`, `missing`, …
+        /// `recorder_stopped` means that nobody asked for the stream's end: the recorder itself is shutting down, and
+        /// another one should carry on.
         reason: String,
         /// For people, without secrets.
         detail: String,
