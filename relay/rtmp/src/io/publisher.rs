@@ -38,7 +38,7 @@ impl Publisher {
         .await?;
         within(deadlines.request, "request", async {
             loop {
-                if publisher.take_event()? {
+                if publisher.take_events()? {
                     return Ok(());
                 }
                 publisher.step().await?;
@@ -50,12 +50,13 @@ impl Publisher {
 
     /// Sends messages, all in one buffer, and answers what the server asks meanwhile.
     ///
-    /// May be dropped: what is not yet written goes out with the next call.
+    /// May be dropped at any point: a message is then sent whole by the next call, or not at all.
     ///
     /// # Errors
     /// [`PublishError`] if the server refused, closed, or took no byte for the write deadline. The connection is then
     /// of no more use.
     pub async fn send(&mut self, messages: &[Message]) -> Result<(), PublishError> {
+        self.flush().await?; // what a dropped call left over goes first, so that it cannot pile up
         messages.iter().for_each(|message| self.conn.send(message));
         self.flush().await
     }
@@ -79,7 +80,14 @@ impl Publisher {
     async fn flush(&mut self) -> Result<(), PublishError> {
         self.fill_output();
         while self.socket.has_output() {
-            self.step_within_deadline().await?;
+            // Only bytes taken count: a server that talks but does not listen is as dead as a silent one.
+            within(self.write_deadline, "write", async {
+                while let Progress::Read = self.step().await? {
+                    self.take_events()?;
+                }
+                Ok(())
+            })
+            .await?;
         }
         Ok(())
     }
@@ -88,15 +96,8 @@ impl Publisher {
         loop {
             self.flush().await?;
             self.step().await?;
-            self.take_event()?;
+            self.take_events()?;
         }
-    }
-
-    async fn step_within_deadline(&mut self) -> Result<(), PublishError> {
-        // Progress in either direction restarts the deadline: a server that acknowledges is alive.
-        within(self.write_deadline, "write", self.step()).await?;
-        self.take_event()?;
-        Ok(())
     }
 
     fn fill_output(&mut self) {
@@ -107,24 +108,28 @@ impl Publisher {
         }
     }
 
-    async fn step(&mut self) -> Result<(), PublishError> {
+    async fn step(&mut self) -> Result<Progress, PublishError> {
         self.fill_output();
-        match self.socket.progress().await? {
-            Progress::Wrote => {}
-            Progress::Read => self.conn.handle_input(&self.socket.take_input())?,
+        let progress = self.socket.progress().await?;
+        if let Progress::Read = progress {
+            self.conn.handle_input(&self.socket.take_input())?;
         }
         self.fill_output();
-        Ok(())
+        Ok(progress)
     }
 
-    /// Whether the server has said start.
-    fn take_event(&mut self) -> Result<bool, PublishError> {
-        match self.conn.poll_event() {
-            Some(ClientEvent::Started) => Ok(true),
-            Some(ClientEvent::Refused { code, description }) => {
-                Err(PublishError::Refused { code, description })
+    /// Takes what the server has said; whether start was part of it.
+    fn take_events(&mut self) -> Result<bool, PublishError> {
+        let mut started = false;
+        while let Some(event) = self.conn.poll_event() {
+            match event {
+                ClientEvent::Started => started = true,
+                ClientEvent::Refused { code, description } => {
+                    return Err(PublishError::Refused { code, description });
+                }
+                ClientEvent::Media(_) | ClientEvent::Ended => {}
             }
-            Some(ClientEvent::Media(_) | ClientEvent::Ended) | None => Ok(false),
         }
+        Ok(started)
     }
 }

@@ -69,17 +69,22 @@ impl Socket {
         if !self.output.has_remaining() {
             return read.await;
         }
-        let write = async {
-            let written = writer.write(&self.output).await.map_err(closed_or)?;
-            Ok::<usize, PublishError>(written)
-        };
         let written = tokio::select! {
             biased;
             outcome = read => return outcome,
-            outcome = write => outcome?,
+            outcome = writer.write(&self.output) => outcome,
         };
-        self.output.advance(written);
-        Ok(Progress::Wrote)
+        match written {
+            Ok(count) => {
+                self.output.advance(count);
+                Ok(Progress::Wrote)
+            }
+            // The server may have said why before it closed.
+            Err(error) => match self.stream.try_read_buf(&mut self.input) {
+                Ok(count) if count > 0 => Ok(Progress::Read),
+                _ => Err(closed_or(error)),
+            },
+        }
     }
 
     /// Ends the sending side and waits shortly for the server to do the same, so that what was sent arrives.
