@@ -11,7 +11,7 @@ import { healthOf, type Point } from "./operator/health";
 import { Looks } from "./operator/looks";
 import { apply, EMPTY, foreignBroadcasts, type Model } from "./operator/model";
 import { Sections } from "./operator/sections";
-import { problemSentence, sentence } from "./operator/words";
+import { fullStop, problemSentence } from "./operator/words";
 
 /** The page is drawn at most so often, however many events arrive. */
 const DRAW_MS = 250;
@@ -41,7 +41,7 @@ const feed = new Feed(
     lost: (retryMs) => connectionLost(`Trying again in ${Math.ceil(retryMs / 1_000)} s.`),
     refused: async (response) => {
       if (response.status === 401) {
-        connectionLost("The relay asks for a token.");
+        connectionLost("", "This relay asks for a token.");
         dialogs.askToken();
         return false;
       }
@@ -80,20 +80,22 @@ function heard(data: string): void {
   model = apply(model, event);
   if (event.event === "snapshot") connected();
   if (event.event === "claim" && (event.what === "refused" || event.what === "displaced" || event.what === "seized")) {
-    toast(sentence(`${event.key}: ${event.what}, ${event.detail}`));
+    toast(fullStop(`${event.key}: ${event.what}, ${event.detail}`));
   }
   drawTimer ??= window.setTimeout(draw, DRAW_MS);
 }
 
 function connected(): void {
   known = true;
+  document.body.dataset["known"] = "yes";
   byId("lost").hidden = true;
   document.body.dataset["feed"] = "open";
   setText(byId("feed"), "Connected");
 }
 
-function connectionLost(why: string): void {
+function connectionLost(why: string, what = "The connection to the relay is lost."): void {
   byId("lost").hidden = false;
+  setText(byId("lost-what"), what);
   setText(byId("lost-why"), known ? `${why} What is shown below may be out of date.` : why);
   document.body.dataset["feed"] = "lost";
   setText(byId("feed"), "Connection lost");
@@ -129,7 +131,7 @@ function drawPoints(points: readonly Point[]): void {
     const button = item.firstElementChild as HTMLButtonElement;
     button.className = `point ${point.level}`;
     button.dataset["row"] = point.row;
-    setText(button, sentence(point.text));
+    setText(button, fullStop(point.text));
   });
 }
 

@@ -38,15 +38,17 @@ export function healthOf(model: Model, nowMs: number): Health {
 
   const bad = points.filter((point) => point.level === "bad").length;
   const level: Level = bad > 0 ? "bad" : points.length > 0 ? "watch" : "ok";
-  return { level, title: titleOf(level, bad, points.length), facts: factsOf(model), points };
+  return { level, title: titleOf(level, bad, points.length, model), facts: factsOf(model), points };
 }
 
-function titleOf(level: Level, bad: number, all: number): string {
+function titleOf(level: Level, bad: number, all: number, model: Model): string {
   switch (level) {
     case "ok":
       return "All is well.";
-    case "watch":
-      return all === 1 ? "All streams run. One thing is worth a look." : `All streams run. ${all} things are worth a look.`;
+    case "watch": {
+      const run = model.broadcasts.some((broadcast) => broadcast.live) ? "All streams run. " : "";
+      return run + (all === 1 ? "One thing is worth a look." : `${all} things are worth a look.`);
+    }
     case "bad":
       return bad === 1 ? "One thing needs attention now." : `${bad} things need attention now.`;
   }

@@ -99,12 +99,14 @@ function streamTable(wishes: Wishes): Table<StreamRow> {
       {
         title: "Recorder",
         depends: ({ stream }) => JSON.stringify([stream.recorder, stream.incarnation]),
-        cell: ({ stream }) => [stream.recorder ?? dash(), incarnation(stream.incarnation)],
+        cell: ({ stream }) => [
+          stream.recorder ? el("span", { class: "nowrap" }, stream.recorder, incarnation(stream.incarnation)) : dash(),
+        ],
       },
       {
         title: "Picture",
         kind: "figure",
-        depends: ({ media }) => JSON.stringify(media && [size(media), Math.round(media.frames_per_second)]),
+        depends: ({ media }) => JSON.stringify(media ? [size(media), Math.round(media.frames_per_second)] : null),
         cell: ({ media }) => (media ? [`${Math.round(media.frames_per_second)} fps`, note(size(media))] : [dash()]),
       },
       {

@@ -68,10 +68,10 @@ export class Table<Row> {
     line.row = row;
     this.columns.forEach((column, index) => {
       const depends = column.depends(row);
-      if (line.depends[index] === depends) return;
+      const old = line.element.children[index];
+      if (old && line.depends[index] === depends) return;
       line.depends[index] = depends;
       const cell = el("td", { class: column.kind ?? null }, ...column.cell(row));
-      const old = line.element.children[index];
       if (old) line.element.replaceChild(cell, old);
       else line.element.append(cell);
     });

@@ -113,7 +113,7 @@ export function problemSentence(problem: Problem, nowMs: number): string {
   const parts = [sentence(problem.detail || problem.title)];
   const holder = problem.holder;
   if (holder && !problem.detail.includes(holder.label)) {
-    parts.push(`It is held by ${holder.label}, since ${span(nowMs - Date.parse(holder.since))}.`);
+    parts.push(`Holder: ${holder.label}, for ${span(nowMs - Date.parse(holder.since))}.`);
   }
   if (problem.retry_after_seconds) parts.push(`Try again in ${span(problem.retry_after_seconds * 1_000)}.`);
   return parts.join(" ");
@@ -122,7 +122,10 @@ export function problemSentence(problem: Problem, nowMs: number): string {
 /** Capital letter first, full stop last. */
 export function sentence(text: string): string {
   const trimmed = text.trim();
-  if (trimmed === "") return "";
-  const begun = trimmed[0]!.toUpperCase() + trimmed.slice(1);
-  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+  return trimmed === "" ? "" : fullStop(trimmed[0]!.toUpperCase() + trimmed.slice(1));
+}
+
+/** A full stop last; for what begins with a name, which keeps its letters. */
+export function fullStop(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
