@@ -5,3 +5,8 @@
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
 pub mod clock;
+pub mod config;
+pub mod http_server;
+pub mod hub;
+pub mod metrics;
+pub mod pages;

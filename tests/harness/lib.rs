@@ -1,1 +1,36 @@
-//! Harness.
+//! What the end-to-end tests stand on: the real programs on free ports, real peers beside them, and patience with a
+//! deadline instead of sleeps.
+//!
+//! Every process that a test starts dies with it: each gets the test thread's end as its death signal, and is killed
+//! when its handle is dropped.
+
+mod browser;
+mod ffmpeg;
+mod patience;
+mod process;
+mod recorder;
+mod relay;
+
+pub use browser::Tab;
+pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
+pub use patience::{Deadline, eventually};
+pub use process::{Process, alive, binary, descendants, kill_9};
+pub use recorder::Recorder;
+pub use relay::{Relay, RelayOptions};
+
+use std::path::PathBuf;
+
+/// A folder of the test's own, removed with it.
+///
+/// # Panics
+/// If the temporary folder cannot be written.
+#[must_use]
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("sluice-test-").tempdir().expect("a temporary folder can be made")
+}
+
+/// A file of the test data.
+#[must_use]
+pub fn data(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
+}

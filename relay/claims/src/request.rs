@@ -9,7 +9,7 @@ use uuid::Uuid;
 pub struct ContenderId(pub u64);
 
 /// Proof that we ourselves told the holder's publisher to come back elsewhere; good once. Secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(Uuid);
 
 impl Ticket {

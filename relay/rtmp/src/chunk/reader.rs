@@ -173,11 +173,11 @@ impl ChunkReader {
 
     fn read_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, ChunkError> {
         // The common case reads in place; only a header cut by the end of the input is held over.
-        if self.held.length == 0 {
-            if let Some(header) = self.parse_header(input)? {
-                input.advance(header.bytes_used);
-                return Ok(Some(header));
-            }
+        if self.held.length == 0
+            && let Some(header) = self.parse_header(input)?
+        {
+            input.advance(header.bytes_used);
+            return Ok(Some(header));
         }
         loop {
             if let Some(header) = self.parse_header(self.held.as_slice())? {

@@ -30,7 +30,9 @@ impl ServerConn {
             "publish" => self.request(stream, command, Role::PublishAsked),
             "play" => self.request(stream, command, Role::PlayAsked),
             "deleteStream" => {
-                let id = command.argument(0).as_number().unwrap_or(0.0) as u32;
+                // GStreamer 1.22 sends the stream's name instead of its id and means the one that it has.
+                let own = self.active.map_or(0, |active| active.stream);
+                let id = command.argument(0).as_number().map_or(own, |id| id as u32);
                 self.streams.retain(|&known| known != id);
                 self.end_stream(now, id)
             }

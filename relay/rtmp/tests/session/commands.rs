@@ -247,3 +247,10 @@ fn a_command_that_cannot_be_read_ends_the_connection() {
     let mut peer = Peer::with_stream();
     assert!(matches!(peer.send(&message(3, COMMAND, 0, 0, &[0x11, 1, 2])), Err(ConnError::Amf0(_))));
 }
+
+#[test]
+fn a_stream_deleted_by_its_name_is_the_one_in_use() {
+    let mut peer = Peer::publishing();
+    peer.send(&command(0, &["deleteStream".into(), 0.0.into(), Value::Null, "key".into()])).unwrap();
+    assert_eq!(peer.server.poll_event(), Some(ServerEvent::Unpublished));
+}

@@ -1,0 +1,180 @@
+//! The relay's figures, made once at the start and handed down; `/metrics` prints them.
+//!
+//! Labels have few values: never a stream's name, an address or a token.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::{Mutex, PoisonError};
+
+/// Why a publisher was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum RefusedFor {
+    /// Its stream name could not be used.
+    Name,
+    /// The application's rule does not let it.
+    Access,
+    /// Its grant is void.
+    Grant,
+    /// Another holds the claim.
+    Held,
+    /// The relay is full, draining, or its store is out of reach.
+    Unavailable,
+}
+
+/// A label of [`Metrics::publish_refused`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Reason {
+    /// Why.
+    pub reason: RefusedFor,
+}
+
+/// All figures.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    /// RTMP connections now.
+    pub rtmp_connections: Gauge,
+    /// RTMP connections closed at once because there were too many.
+    pub rtmp_connections_refused: Counter,
+    /// RTMP connections ended because of what the peer sent.
+    pub rtmp_protocol_errors: Counter,
+    /// Bytes read from publishers and players.
+    pub rtmp_received: Counter,
+    /// Bytes written to publishers and players.
+    pub rtmp_sent: Counter,
+    /// Publishers admitted.
+    pub publish_admitted: Counter,
+    /// Publishers turned away, by reason.
+    pub publish_refused: Family<Reason, Counter>,
+    /// Messages that were not what their type says.
+    pub media_malformed: Counter,
+    /// Writes with an old fencing token.
+    pub media_fenced: Counter,
+    /// Players set forward to a keyframe because they lagged.
+    pub player_skips: Counter,
+    /// Broadcasts now.
+    pub broadcasts: Gauge,
+    /// Broadcasts in which media arrived within the last two seconds.
+    pub broadcasts_live: Gauge,
+    /// RTMP players now.
+    pub rtmp_players: Gauge,
+    /// HLS viewers in the last ten seconds, an estimate.
+    pub hls_viewers: Gauge,
+    /// Streams that bots started and that have not ended.
+    pub streams: Gauge,
+    /// Claims now.
+    pub claims: Gauge,
+    /// Recorders connected now.
+    pub recorders: Gauge,
+    /// Places for further streams on connected recorders.
+    pub recorder_spares: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All figures at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("sluice");
+        let version = vec![("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
+        registry.register(
+            "build",
+            "The running version",
+            prometheus_client::metrics::info::Info::new(version),
+        );
+        macro_rules! figure {
+            ($name:literal, $help:literal) => {{
+                let made = Default::default();
+                registry.register($name, $help, Clone::clone(&made));
+                made
+            }};
+            ($name:literal, $help:literal, $unit:expr) => {{
+                let made = Default::default();
+                registry.register_with_unit($name, $help, $unit, Clone::clone(&made));
+                made
+            }};
+        }
+        // `Default::default()` above takes its type from the field that it becomes.
+        let rtmp_connections: Gauge = figure!("rtmp_connections", "RTMP connections now");
+        let rtmp_connections_refused: Counter =
+            figure!("rtmp_connections_refused", "RTMP connections closed because there were too many");
+        let rtmp_protocol_errors: Counter =
+            figure!("rtmp_protocol_errors", "RTMP connections ended because of what the peer sent");
+        let rtmp_received: Counter = figure!("rtmp_received", "Bytes read from RTMP peers", Unit::Bytes);
+        let rtmp_sent: Counter = figure!("rtmp_sent", "Bytes written to RTMP peers", Unit::Bytes);
+        let publish_admitted: Counter = figure!("publish_admitted", "Publishers admitted");
+        let publish_refused: Family<Reason, Counter> = figure!("publish_refused", "Publishers turned away");
+        let media_malformed: Counter =
+            figure!("media_malformed", "Messages that were not what their type says");
+        let media_fenced: Counter = figure!("media_fenced", "Writes refused because of an old fencing token");
+        let player_skips: Counter = figure!("player_skips", "RTMP players set forward because they lagged");
+        let broadcasts: Gauge = figure!("broadcasts", "Broadcasts now");
+        let broadcasts_live: Gauge =
+            figure!("broadcasts_live", "Broadcasts with media in the last two seconds");
+        let rtmp_players: Gauge = figure!("rtmp_players", "RTMP players now");
+        let hls_viewers: Gauge = figure!("hls_viewers", "HLS viewers in the last ten seconds, an estimate");
+        let streams: Gauge = figure!("streams", "Started streams that have not ended");
+        let claims: Gauge = figure!("claims", "Claims now");
+        let recorders: Gauge = figure!("recorders", "Recorders connected now");
+        let recorder_spares: Gauge =
+            figure!("recorder_spares", "Places for further streams on connected recorders");
+        Self {
+            registry: Mutex::new(registry),
+            rtmp_connections,
+            rtmp_connections_refused,
+            rtmp_protocol_errors,
+            rtmp_received,
+            rtmp_sent,
+            publish_admitted,
+            publish_refused,
+            media_malformed,
+            media_fenced,
+            player_skips,
+            broadcasts,
+            broadcasts_live,
+            rtmp_players,
+            hls_viewers,
+            streams,
+            claims,
+            recorders,
+            recorder_spares,
+        }
+    }
+
+    /// Counts one refusal.
+    pub fn refuse(&self, reason: RefusedFor) {
+        self.publish_refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// All figures in the OpenMetrics text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing into a String cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counted_refusal_is_printed_with_its_reason() {
+        let metrics = Metrics::new();
+        metrics.refuse(RefusedFor::Held);
+        let text = metrics.render();
+        assert!(text.contains("sluice_publish_refused_total{reason=\"Held\"} 1"), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
