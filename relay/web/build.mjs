@@ -1,6 +1,6 @@
 // Builds the relay's pages into dist/: each page of pages/ with its script and style under content-hashed names.
 //
-// A page names its files as {{script}} and {{style}}; {{icon}} is the icon. What is in dist/assets/ never changes
+// A page names its files as {{script}} and {{style}}; {{icon}} is the icon; any other word is a part of pages/parts/. What is in dist/assets/ never changes
 // under its name, so it may be cached for ever; the pages themselves must be asked for each time.
 // With --tests it bundles tests/*.test.ts into .tests/ for node's own test runner instead.
 
@@ -63,19 +63,32 @@ async function buildPages() {
   const iconName = `icon-${createHash("sha256").update(icon).digest("hex").slice(0, 8).toUpperCase()}.svg`;
   await writeFile(at("dist", "assets", iconName), icon);
 
+  const parts = await readParts();
   for (const name of names) {
+    const words = {
+      ...parts,
+      script: built.get(`src/${name}.ts`),
+      style: built.get(`style/${name}.css`),
+      icon: `/assets/${iconName}`,
+    };
     const page = await readFile(at("pages", `${name}.html`), "utf8");
-    const filled = page.replace(/\{\{(\w+)\}\}/g, (_, word) => {
-      const value = {
-        script: built.get(`src/${name}.ts`),
-        style: built.get(`style/${name}.css`),
-        icon: `/assets/${iconName}`,
-      }[word];
-      if (!value) throw new Error(`${name}.html asks for {{${word}}}, which was not built`);
-      return value;
-    });
-    await writeFile(at("dist", `${name}.html`), filled);
+    await writeFile(at("dist", `${name}.html`), fill(page, words, name));
   }
+}
+
+/** The pieces that several pages share, by name. */
+async function readParts() {
+  const files = await readdir(at("pages", "parts"));
+  const read = async (file) => [path.basename(file, ".html"), await readFile(at("pages", "parts", file), "utf8")];
+  return Object.fromEntries(await Promise.all(files.map(read)));
+}
+
+/** Puts words in their places; a part may have places itself. */
+function fill(text, words, page) {
+  return text.replace(/\{\{(\w+)\}\}/g, (_, word) => {
+    if (!words[word]) throw new Error(`${page}.html asks for {{${word}}}, which was not built`);
+    return fill(words[word], words, page).trimEnd();
+  });
 }
 
 await (process.argv.includes("--tests") ? buildTests() : buildPages());

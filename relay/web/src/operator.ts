@@ -3,14 +3,15 @@
 
 import { Client, readProblem } from "./api/client";
 import type { ApiEvent } from "./api/rows";
+import { learnOffset, nowMs } from "./net/clock";
 import { Feed } from "./net/feed";
-import { learnOffset, nowMs, tick } from "./operator/clock";
 import { Dialogs, toast } from "./operator/dialogs";
 import { byId, el, setText } from "./operator/dom";
 import { healthOf, type Point } from "./operator/health";
 import { Looks } from "./operator/looks";
 import { apply, EMPTY, foreignBroadcasts, type Model } from "./operator/model";
 import { Sections } from "./operator/sections";
+import { tick } from "./operator/since";
 import { fullStop, problemSentence } from "./operator/words";
 
 /** The page is drawn at most so often, however many events arrive. */

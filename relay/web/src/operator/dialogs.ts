@@ -3,7 +3,7 @@
 
 import { Refused, type Client } from "../api/client";
 import type { CallKind, Claim, Recorder, StartStream, Stream } from "../api/rows";
-import { nowMs } from "./clock";
+import { nowMs } from "../net/clock";
 import { byId, el, setText } from "./dom";
 import { problemSentence } from "./words";
 

@@ -1,9 +1,9 @@
 // The page's tables: which columns each has, and what stands in them.
 
 import type { Broadcast, Claim, Media, Recorder, Stream } from "../api/rows";
-import { since } from "./clock";
 import { el, type Child } from "./dom";
 import { mediaOf, type Model } from "./model";
+import { since } from "./since";
 import { Table } from "./table";
 import {
   bitRate,

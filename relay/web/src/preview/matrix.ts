@@ -1,7 +1,7 @@
 // The least that a widget owes its Matrix client: answer what it asks, at once, and want nothing.
 //
 // A client offers its pop-out button only after the capability question is answered, and asks every user about each
-// capability that a widget wants; so the answer is the empty list. Pure: a question in, the answer out.
+// capability that a widget wants; so the answer is the empty list. `answerWidget` is pure: a question in, the answer out.
 
 export interface WidgetRequest {
   readonly api: "toWidget";
@@ -53,4 +53,17 @@ export function themeOf(name: unknown): "light" | "dark" | null {
   if (/dark|black/i.test(name)) return "dark";
   if (/light/i.test(name)) return "light";
   return null;
+}
+
+/** Speaks to the Matrix client around us, if there is one. */
+export function answerClient(themeChanged: (theme: "light" | "dark") => void): void {
+  if (window.parent === window) return;
+  window.addEventListener("message", (event) => {
+    if (event.source !== window.parent) return;
+    const reply = answerWidget(event.data);
+    if (!reply) return;
+    // The answer repeats the question and an empty wish list: nothing that another origin may not hear.
+    window.parent.postMessage(reply.answer, event.origin === "null" ? "*" : event.origin);
+    if (reply.theme) themeChanged(reply.theme);
+  });
 }

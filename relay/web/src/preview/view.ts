@@ -52,6 +52,13 @@ export class View {
     this.badge.title = sane ? "How far this picture is behind the call" : "";
   }
 
+  /** A line above the picture, shown with the controls. */
+  setCaption(text: string): void {
+    const caption = byId("caption");
+    caption.textContent = text;
+    caption.hidden = text === "";
+  }
+
   setTheme(theme: "light" | "dark"): void {
     document.documentElement.dataset["theme"] = theme;
   }

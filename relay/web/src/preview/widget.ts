@@ -1,6 +1,6 @@
 // One player widget: joins what is known of the stream, the player and the face, and tells embedders how it stands.
 
-import { answerWidget, themeOf } from "./matrix";
+import { answerClient, themeOf } from "./matrix";
 import { phaseOf, type Phase, type PlayerState } from "./phase";
 import { Player } from "./player";
 import type { Status } from "./status";
@@ -65,6 +65,7 @@ export function startWidget(options: WidgetOptions): void {
 
   const theme = themeOf(query.get("theme"));
   if (theme) view.setTheme(theme);
+  view.setCaption((query.get("title") ?? "").slice(0, 200));
   if (query.get("muted") === "1") view.video.muted = true;
   report(() => ({ state: phase?.state ?? "waiting", latencySeconds: video.latencySeconds }));
   answerClient((theme) => view.setTheme(theme));
@@ -103,17 +104,4 @@ function report(read: () => WidgetReport): void {
     },
   });
   Object.defineProperty(window, "sluice", { value: surface, writable: false, configurable: false });
-}
-
-/** Speaks to the Matrix client around us, if there is one. */
-function answerClient(themeChanged: (theme: "light" | "dark") => void): void {
-  if (window.parent === window) return;
-  window.addEventListener("message", (event) => {
-    if (event.source !== window.parent) return;
-    const reply = answerWidget(event.data);
-    if (!reply) return;
-    // The answer repeats the question and an empty wish list: nothing that another origin may not hear.
-    window.parent.postMessage(reply.answer, event.origin === "null" ? "*" : event.origin);
-    if (reply.theme) themeChanged(reply.theme);
-  });
 }
