@@ -5,6 +5,7 @@
 //! `SLUICE_MODEL_STEPS=N` makes for longer or shorter runs.
 
 #![allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic and tell how it came to that")]
 
 #[path = "support/world.rs"]
 mod world;

@@ -1,6 +1,7 @@
 //! The rules, one promise each, as stories.
 
 #![allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 use claims::{
     Admission, Block, Change, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder,

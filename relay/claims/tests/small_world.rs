@@ -6,6 +6,7 @@
 //! A shortest sequence that breaks a promise is printed. `SLUICE_SMALL_WORLD_STATES=N` searches further.
 
 #![allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic and tell how it came to that")]
 
 #[path = "support/world.rs"]
 #[allow(dead_code, reason = "the random model uses more of it")]
