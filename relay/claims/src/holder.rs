@@ -86,17 +86,23 @@ impl Holder {
         }
     }
 
-    /// A publisher that is recognised again by principal and instance.
+    /// A publisher that is recognised again by principal and instance; its first process, of priority 0.
     #[must_use]
-    pub fn known(principal: &str, instance: &str, incarnation: u32, label: Label) -> Self {
+    pub fn new(principal: impl Into<String>, instance: impl Into<String>, label: impl AsRef<str>) -> Self {
         Self {
             principal: principal.into(),
             instance: Some(instance.into()),
-            incarnation,
-            label,
+            incarnation: 0,
+            label: Label::new(label.as_ref()),
             priority: 0,
             stream_id: None,
         }
+    }
+
+    /// The same, as another of its processes.
+    #[must_use]
+    pub fn incarnation(self, incarnation: u32) -> Self {
+        Self { incarnation, ..self }
     }
 
     /// By what it is recognised and blocked.
@@ -124,8 +130,8 @@ mod tests {
 
     #[test]
     fn the_same_credentials_without_the_same_instance_are_not_the_same_holder() {
-        let one = Holder::known("fosdem", "recorder-1", 0, Label::new("rec-1"));
-        let two = Holder::known("fosdem", "recorder-2", 0, Label::new("rec-1"));
+        let one = Holder::new("fosdem", "recorder-1", "rec-1");
+        let two = Holder::new("fosdem", "recorder-2", "rec-1");
         assert!(!one.is_same(&two));
         let nameless = Holder::anonymous(Label::new("obs"));
         assert!(!nameless.is_same(&nameless.clone()));

@@ -26,7 +26,7 @@ impl fmt::Display for ClaimKey {
 
 /// The name of one claim: one holder's hold on one key, over all its connections. Another holder's is another claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClaimId(Uuid);
+pub struct ClaimId(pub Uuid);
 
 impl ClaimId {
     /// From its number, which the caller draws.

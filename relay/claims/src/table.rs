@@ -216,6 +216,14 @@ impl ClaimTable {
         }
     }
 
+    /// Asks anew for the key's claim and blocks to be written: the caller lost an [`Effect::Persist`] on the way.
+    pub fn rewrite(&mut self, now: Instant, key: &ClaimKey) {
+        self.on_key(now, key, |work| {
+            work.persist();
+            work.persist_blocks();
+        });
+    }
+
     /// When [`ClaimTable::handle_timeout`] is due. After media it may be too early, never too late.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -225,6 +233,12 @@ impl ClaimTable {
     /// The next thing to do, in order. Drain it after every call.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    /// How many contenders have no outcome yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.by_contender.len()
     }
 
     /// The largest token handed out.
@@ -248,6 +262,12 @@ impl ClaimTable {
     #[must_use]
     pub fn row(&self, now: Instant, key: &ClaimKey) -> Option<Row> {
         view::row(key, self.entries.get(key)?, now, &self.rules)
+    }
+
+    /// The key of a claim that has not ended.
+    #[must_use]
+    pub fn key_of(&self, claim: ClaimId) -> Option<&ClaimKey> {
+        self.by_claim.get(&claim)
     }
 
     /// The row of one claim.

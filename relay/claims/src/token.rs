@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The number of one admission. A sink that has seen a larger one on the same key refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FencingToken(u64);
+pub struct FencingToken(pub u64);
 
 impl FencingToken {
     /// From its number.

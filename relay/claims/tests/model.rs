@@ -60,9 +60,9 @@ fn key(number: u64) -> ClaimKey {
 fn holder(dice: &mut Dice) -> Holder {
     let incarnation = u32::try_from(dice.below(4)).unwrap();
     match dice.below(6) {
-        0 | 1 => Holder::known("fosdem", "recorder-1", incarnation, Label::new("rec-1")),
-        2 => Holder::known("fosdem", "recorder-2", incarnation, Label::new("rec-2")),
-        3 => Holder { priority: 5, ..Holder::known("main", "stage", incarnation, Label::new("stage")) },
+        0 | 1 => Holder::new("fosdem", "recorder-1", "rec-1").incarnation(incarnation),
+        2 => Holder::new("fosdem", "recorder-2", "rec-2").incarnation(incarnation),
+        3 => Holder { priority: 5, ..Holder::new("main", "stage", "stage").incarnation(incarnation) },
         4 => Holder::anonymous(Label::new("obs")),
         _ => Holder::anonymous(Label::new("rec-1")),
     }
@@ -194,6 +194,9 @@ fn rules(dice: &mut Dice) -> Rules {
         rules.waiting_max = 2;
         rules.held_refusals_max = 1;
         rules.keys_max = 2;
+    }
+    if dice.one_in(3) {
+        rules.probe_quiet = Duration::from_secs(4);
     }
     rules
 }

@@ -141,8 +141,8 @@ fn room() -> ClaimKey {
 }
 
 fn recorder(number: u32, incarnation: u32) -> Holder {
-    let label = Label::new(&format!("rec-{number}"));
-    Holder::known("fosdem", &format!("recorder-{number}"), incarnation, label)
+    let (instance, label) = (format!("recorder-{number}"), format!("rec-{number}"));
+    Holder::new("fosdem", instance, label).incarnation(incarnation)
 }
 
 fn alice() -> Label {
@@ -593,6 +593,11 @@ fn a_publisher_whose_grant_names_an_ended_claim_is_refused_though_the_key_is_fre
     let late = Publish { origin: desk.origin(&recorder(1, 1)), ..named };
     let late = desk.ask(late);
     assert_eq!(desk.reason(late), Some(Reason::Gone));
+    let other = desk.publish(&recorder(1, 2));
+    assert!(desk.admitted(other).is_some());
+    let named = Publish { only: Some(claim), ..Publish::plain(desk.origin(&recorder(1, 3))) };
+    let late = desk.ask(named);
+    assert_eq!(desk.reason(late), Some(Reason::Gone), "the same holder has another claim now");
 }
 
 #[test]

@@ -12,7 +12,7 @@
 #[allow(dead_code, reason = "the random model uses more of it")]
 mod world;
 
-use claims::{ClaimKey, Holder, Label, Rules, Timing};
+use claims::{ClaimKey, Holder, Rules, Timing};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ fn rules() -> Rules {
 /// Carries the command out; false where it means nothing, so that its branch is not followed.
 fn act(world: &mut World, command: Command) -> bool {
     let key = ClaimKey::Ingest("live/room".parse().unwrap());
-    let recorder = |incarnation| Holder::known("fosdem", "recorder-1", incarnation, Label::new("rec-1"));
-    let stranger = Holder::known("fosdem", "recorder-2", 0, Label::new("rec-2"));
+    let recorder = |incarnation| Holder::new("fosdem", "recorder-1", "rec-1").incarnation(incarnation);
+    let stranger = Holder::new("fosdem", "recorder-2", "rec-2");
     let newest = world.connections.keys().next_back().copied();
     let oldest = world.connections.keys().next().copied();
     let row = world.table.row(world.now, &key);

@@ -1,6 +1,7 @@
 //! What time does to a key.
 
-use super::entry::{Claim, Entry, KeyBlock, Phase};
+use super::entry::{Audition, Claim, Entry, KeyBlock, Phase};
+use super::judge::preempts_from;
 use super::{Work, entry};
 use crate::{BlockRecord, Change, Effect, Reason, Record, Rules, What};
 use std::time::Instant;
@@ -150,8 +151,14 @@ impl Entry {
         });
         let blocks = self.blocks.iter().map(|block| block.until).min();
         let waiting = self.waiting.iter().map(|waiting| waiting.give_up).min();
+        let preempts = |claim| {
+            let waiting = self.waiting.iter().filter(|waiting| waiting.audition == Audition::NotAsked);
+            waiting.filter_map(|waiting| preempts_from(claim, rules, &waiting.request)).min()
+        };
+        // Whoever may preempt already has been told so, unless a save keeps all of them waiting.
+        let preempts = claim.filter(|_| self.saving.is_none()).and_then(preempts);
         // With a claim the refusals are forgotten when next they matter.
         let refusals = if claim.is_none() { self.refusals.deadline(rules) } else { None };
-        [ticket, kept, phase, blocks, waiting, refusals].into_iter().flatten().min()
+        [ticket, kept, phase, blocks, waiting, preempts, refusals].into_iter().flatten().min()
     }
 }

@@ -100,8 +100,14 @@ fn has_ticket(claim: &Claim, request: &Request, now: Instant) -> bool {
 }
 
 fn may_preempt(claim: &Claim, rules: &Rules, now: Instant, request: &Request) -> bool {
-    let Request::Publish(publish) = request else { return false };
-    publish.preempt
+    preempts_from(claim, rules, request).is_some_and(|from| from <= now)
+}
+
+/// From when on a contender's priority lets it displace the holder, if ever.
+pub(super) fn preempts_from(claim: &Claim, rules: &Rules, request: &Request) -> Option<Instant> {
+    let Request::Publish(publish) = request else { return None };
+    let outranks = publish.preempt
         && publish.origin.holder.priority > claim.holder.priority
-        && now.saturating_duration_since(claim.held_since) >= rules.preempt_gate
+        && !claim.holder.is_same(&publish.origin.holder);
+    outranks.then(|| claim.held_since + rules.preempt_gate)
 }

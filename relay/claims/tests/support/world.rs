@@ -37,6 +37,7 @@ pub(crate) struct Contender {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) auditioned: bool,
     pub(crate) showed_keyframe: bool,
+    pub(crate) only: Option<ClaimId>,
 }
 
 /// A write on its way to the disk.
@@ -82,12 +83,16 @@ pub(crate) struct World {
     pub(crate) claim_ids: Vec<ClaimId>,
     pub(crate) tickets: BTreeMap<Ticket, (FencingToken, Instant)>,
     pub(crate) used_tickets: BTreeSet<Ticket>,
+    /// Until when a claim is kept by renewals, and for whom.
+    pub(crate) kept: BTreeMap<ClaimId, (ClaimKey, Holder, Instant)>,
     pub(crate) blocked: Vec<(ClaimKey, Option<HolderId>, Instant)>,
     newest: BTreeMap<ClaimKey, FencingToken>,
     next: u64,
     cause: Cause,
     /// The connection that ends by itself in the present command.
     leaving: Option<FencingToken>,
+    /// The contender that gives up in the present command.
+    withdrawing: Option<ContenderId>,
 }
 
 impl World {
@@ -104,11 +109,13 @@ impl World {
             claim_ids: Vec::new(),
             tickets: BTreeMap::new(),
             used_tickets: BTreeSet::new(),
+            kept: BTreeMap::new(),
             blocked: Vec::new(),
             newest: BTreeMap::new(),
             next: 1,
             cause: Cause::None,
             leaving: None,
+            withdrawing: None,
         }
     }
 
@@ -128,6 +135,7 @@ impl World {
             ticket,
             auditioned: false,
             showed_keyframe: false,
+            only: None,
         };
         self.contenders.insert(contender, asked);
         Origin {
@@ -141,17 +149,22 @@ impl World {
     }
 
     pub(crate) fn publish(&mut self, key: &ClaimKey, holder: &Holder, asking: Asking) -> ContenderId {
+        let is_on_time = self.next.is_multiple_of(2);
+        if is_on_time {
+            self.timeout();
+        }
         let origin = self.origin(key, holder, asking.preempt, asking.ticket);
         let contender = origin.contender;
+        if let Some(asked) = self.contenders.get_mut(&contender) {
+            asked.only = asking.only;
+        }
         let publish = Publish {
             only: asking.only,
             ticket: asking.ticket,
             preempt: asking.preempt,
             ..Publish::plain(origin)
         };
-        let asked_in_time = contender.0.is_multiple_of(2);
-        if asked_in_time {
-            self.timeout();
+        if is_on_time {
             let without = self.table.clone();
             self.table.publish(self.now, publish.clone());
             self.check_no_trace(contender, without, key);
@@ -215,10 +228,10 @@ impl World {
     }
 
     pub(crate) fn withdraw(&mut self, contender: ContenderId) {
+        // An outcome may be reached by the time alone, before the withdrawal counts.
+        self.withdrawing = Some(contender);
         self.table.withdraw(self.now, contender);
-        // An outcome may have been reached by the time alone, before the withdrawal counted.
         self.drain();
-        self.contenders.remove(&contender);
     }
 
     pub(crate) fn keyframe(&mut self, contender: ContenderId) {
@@ -280,15 +293,17 @@ impl World {
 
     pub(crate) fn renew(&mut self, claim: ClaimId, keep: Duration) {
         let renewed = self.table.renew(self.now, claim, keep);
-        if renewed.is_ok() {
+        if let Ok(keep) = renewed {
             let row = self.table.row_of(self.now, claim).expect("a renewed claim is there");
-            assert!(row.holder.is_some(), "a renewed claim has a holder");
+            let holder = row.holder.expect("a renewed claim has a holder");
+            self.kept.insert(claim, (row.key, holder, self.now + keep));
         }
         self.drain();
     }
 
     pub(crate) fn release(&mut self, claim: ClaimId) {
         self.cause = Cause::Released(claim);
+        self.kept.remove(&claim);
         self.table.release(self.now, claim, "not needed any more");
         self.drain();
         assert!(self.table.row_of(self.now, claim).is_none(), "a released claim is gone");
@@ -302,6 +317,7 @@ impl World {
         let seized = self.table.seize(self.now, claim, expected, &Label::new("alice"), "wrong room", 0);
         if let (Ok(()), Some(row), Some(holder)) = (seized, before, holder) {
             assert_eq!(row.token, expected, "only with the newest token");
+            self.kept.remove(&claim);
             let until = self.now + self.rules.block;
             self.blocked.retain(|(key, id, _)| *key != row.key || *id != Some(holder.id()));
             self.blocked.push((row.key, Some(holder.id()), until));
@@ -383,8 +399,16 @@ impl World {
             self.disk.apply(&write);
         }
         self.writes.clear();
+        for (token, connection) in self.connections.iter().filter(|(_, connection)| !connection.over) {
+            let stored = self.disk.claims.get(&connection.key).map(|record| record.token);
+            assert!(
+                stored.is_some_and(|stored| stored >= *token),
+                "{token} was let in, the disk has {stored:?}"
+            );
+        }
         self.contenders.clear();
         self.tickets.clear();
+        self.kept.clear();
         for connection in self.connections.values_mut() {
             connection.over = true;
         }
@@ -399,6 +423,10 @@ impl World {
             }
         }
         for record in stored {
+            if let Some(keep) = record.keep {
+                let until = self.now + keep;
+                self.kept.insert(record.claim_id, (record.key.clone(), record.holder.clone(), until));
+            }
             let row = self.table.row(self.now, &record.key).expect("a stored claim is there after a restart");
             let (state, left) = match (record.published, record.keep) {
                 (false, Some(keep)) => (RowState::Reserved, keep),
@@ -448,8 +476,10 @@ impl World {
                     assert!(loser.is_some(), "an outcome for nobody: {refusal:?}");
                     assert!(refusal.text().is_ascii() && refusal.text().len() <= 200);
                 }
-                Effect::Reserved { contender, key, claim_id, token, .. } => {
+                Effect::Reserved { contender, key, claim_id, token, keep } => {
                     let winner = self.contenders.remove(contender).expect("an outcome for one who waits");
+                    self.check_not_kept(key, &winner);
+                    self.kept.insert(*claim_id, (key.clone(), winner.holder.clone(), self.now + *keep));
                     self.claim_ids.push(*claim_id);
                     self.check_not_blocked(key, &winner.holder);
                     self.check_durable(key, *claim_id, *token);
@@ -467,6 +497,9 @@ impl World {
         self.cause = Cause::None;
         if let Some(token) = self.leaving.take() {
             self.over(token);
+        }
+        if let Some(contender) = self.withdrawing.take() {
+            self.contenders.remove(&contender);
         }
         self.check_promises();
     }
@@ -486,12 +519,14 @@ impl World {
             self.connections.iter().find(|(_, connection)| connection.key == *key && !connection.over);
         assert!(still_there.is_none(), "two publishers at once: {still_there:?} and {token}");
         self.check_not_blocked(key, &winner.holder);
+        self.check_not_kept(key, &winner);
         self.check_durable(key, claim_id, token);
+        assert!(winner.only.is_none_or(|only| only == claim_id), "a grant served another claim");
         if let Admission::Displaced { old_token } | Admission::Takeover { old_token } = kind {
             assert!(old_token < token);
         }
         if let Some(old) = self.connections.values().rfind(|old| old.claim_id == claim_id) {
-            assert!(old.holder.is_same(&winner.holder), "a claim changed hands under one id");
+            assert!(is_same(&old.holder, &winner.holder), "a claim changed hands under one id");
             assert!(old.holder.incarnation <= winner.holder.incarnation, "a stale process came back");
         }
         let connection = Connection {
@@ -535,7 +570,7 @@ impl World {
                 match kind {
                     Admission::Displaced { old_token } => {
                         *old_token == token
-                            && old.holder.is_same(&winner.holder)
+                            && is_same(&old.holder, &winner.holder)
                             && old.holder.incarnation <= winner.holder.incarnation
                     }
                     Admission::Takeover { old_token } => {
@@ -579,6 +614,23 @@ impl World {
         assert!(block.is_none(), "{winner:?} was let in past {block:?}");
     }
 
+    /// Who renews its claim keeps it, whatever becomes of its publishers.
+    fn check_not_kept(&mut self, key: &ClaimKey, winner: &Contender) {
+        let now = self.now;
+        self.kept.retain(|_, (_, _, until)| *until > now);
+        let others =
+            self.kept.iter().filter(|(_, (kept, holder, _))| kept == key && !is_same(holder, &winner.holder));
+        let others: Vec<_> = others.map(|(id, (_, holder, _))| (*id, holder.clone())).collect();
+        for (id, holder) in others {
+            let by_priority = winner.preempt && winner.holder.priority > holder.priority;
+            let by_ticket = winner
+                .ticket
+                .is_some_and(|ticket| self.tickets.get(&ticket).is_some_and(|(_, until)| now < *until));
+            assert!(by_priority || by_ticket, "a reservation was taken from {holder:?} by {winner:?}");
+            self.kept.remove(&id);
+        }
+    }
+
     fn check_durable(&self, key: &ClaimKey, claim_id: ClaimId, token: FencingToken) {
         let stored = self.disk.claims.get(key).map(|record| (record.claim_id, record.token));
         assert_eq!(stored, Some((claim_id, token)), "a grant was answered before it was durable");
@@ -599,6 +651,7 @@ impl World {
             assert_eq!(self.table.writer(&row.key), is_live.then_some(row.token));
             assert!(row.ends_in.is_some(), "a row that never ends: {row:?}");
         }
+        assert_eq!(self.table.pending(), self.contenders.len(), "who waits is who is noted");
         if self.writes.is_empty() {
             self.check_disk();
         }
@@ -616,6 +669,11 @@ impl World {
             .map(|record| (record.key.clone(), (record.claim_id, record.token, Some(record.holder.clone()))))
             .collect();
         assert_eq!(rows, stored, "the store and the table differ");
+        let is_up_to_date = self.table.poll_timeout().is_none_or(|at| at > self.now);
+        for record in self.disk.claims.values().filter(|_| is_up_to_date) {
+            let kept = self.kept.get(&record.claim_id).is_some_and(|(_, _, until)| *until > self.now);
+            assert_eq!(record.keep.is_some(), kept, "the store keeps another reservation: {record:?}");
+        }
     }
 }
 
@@ -648,5 +706,15 @@ impl Disk {
             .iter()
             .flat_map(|(key, blocks)| blocks.iter().map(move |block| (key.clone(), block.clone())));
         Snapshot { claims: self.claims.values().cloned().collect(), blocks: blocks.collect() }
+    }
+}
+
+/// By the rule, and not by the crate's own word for it.
+fn is_same(one: &Holder, other: &Holder) -> bool {
+    match (&one.instance, &other.instance) {
+        (Some(one_instance), Some(other_instance)) => {
+            one_instance == other_instance && one.principal == other.principal
+        }
+        _ => false,
     }
 }
