@@ -140,7 +140,7 @@ fn rml_rtmp_publishes_to_our_server() {
         for result in results.drain(..) {
             match result {
                 ClientSessionResult::OutboundResponse(packet) => {
-                    server.handle_input(now, &packet.bytes).unwrap()
+                    server.handle_input(now, &packet.bytes).unwrap();
                 }
                 ClientSessionResult::RaisedEvent(ClientSessionEvent::ConnectionRequestAccepted) => {
                     more.push(client.request_publishing("key".into(), PublishRequestType::Live).unwrap());
