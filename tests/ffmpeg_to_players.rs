@@ -76,6 +76,12 @@ async fn flashes_and_beeps(path: &Path) -> Result<(Vec<f64>, Vec<f64>)> {
     Ok((flashes, beeps))
 }
 
+/// What ffmpeg said, without its remark that LL-HLS repeats the init section, which it reads once and needs once.
+fn remarks(said: &str) -> String {
+    let known = |line: &&str| !line.trim().is_empty() && !line.contains("Found duplicated MOOV Atom");
+    said.lines().filter(known).collect::<Vec<_>>().join("\n")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_ffmpeg_publishes_plays_for_thirty_seconds_whole_and_in_sync() {
     let folder = scratch();
@@ -108,7 +114,7 @@ async fn a_file_that_ffmpeg_publishes_plays_for_thirty_seconds_whole_and_in_sync
     let said = Ffmpeg::run(90.0, &["-i", &hls, "-t", "30", "-c", "copy", "-y", copy_name])
         .await
         .expect("ffmpeg plays it");
-    assert!(!said.contains("rror"), "{said}");
+    assert_eq!(remarks(&said), "");
     let decoding = Ffmpeg::run(60.0, &["-i", copy_name, "-f", "null", "-"]).await.expect("it decodes");
     assert_eq!(decoding.trim(), "", "every frame decodes without a word");
 
@@ -260,5 +266,5 @@ async fn gstreamer_publishes_and_ffmpeg_plays() {
     eventually(20.0, "it is live", || relay.live("live/gst")).await;
     let hls = relay.hls_url("live/gst");
     let said = Ffmpeg::run(40.0, &["-i", &hls, "-t", "6", "-f", "null", "-"]).await.expect("ffmpeg plays it");
-    assert_eq!(said.trim(), "", "every frame decodes without a word");
+    assert_eq!(remarks(&said), "", "every frame decodes without a word");
 }

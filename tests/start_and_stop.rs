@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};
-use e2e::{Deadline, Recorder, Relay, Tab, alive, descendants, eventually};
+use e2e::{Deadline, Recorder, Relay, Tab, alive, descendants, eventually, glass_to_glass_ms};
 
 fn start(name: &str, kind: CallKind, url: Option<String>) -> StartStream {
     StartStream {
@@ -22,29 +22,6 @@ async fn in_state(relay: &Relay, stream: &StreamView, state: StreamState) -> Res
     let view = relay.client().stream(stream.id).await?;
     ensure!(view.state == state, "it is {:?}: {:?}", view.state, view.detail);
     Ok(view)
-}
-
-/// Milliseconds from the clock in the demonstration call's page to the picture that the viewer sees.
-///
-/// The page shows the time as a row of blocks (described in `relay/web/src/call/barcode.ts`); it is read back from the
-/// player's picture.
-async fn glass_to_glass_ms(tab: &Tab) -> Result<f64> {
-    tab.number(
-        "(() => { const video = document.querySelector('video'); const canvas = document.createElement('canvas');
-          const w = canvas.width = video.videoWidth, h = canvas.height = video.videoHeight;
-          const ink = canvas.getContext('2d'); ink.drawImage(video, 0, 0); const now = Date.now();
-          const row = ink.getImageData(0, Math.floor(h * 59 / 60), w, 1).data;
-          const light = [...Array(40)].map((_, i) => { const at = 4 * Math.floor((i + 0.5) / 60 * w);
-            return (row[at] + row[at + 1] + row[at + 2]) / 3; });
-          if (light[0] - light[1] < 64) return null;
-          const bit = i => light[i] > (light[0] + light[1]) / 2 ? 1 : 0;
-          let value = 0; for (let i = 2; i < 34; i++) value = (value * 2) + bit(i);
-          let check = 0; for (let i = 0; i < 8; i++) check ^= Math.floor(value / 16 ** i) % 16;
-          let read = 0; for (let i = 34; i < 38; i++) read = read * 2 + bit(i);
-          if (check !== read || bit(38) !== 0 || bit(39) !== 1) return null;
-          return ((now % 2 ** 32) - value + 2 ** 32) % 2 ** 32; })()",
-    )
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,15 @@
 //! data plane (ingest, hub, outputs) never waits for the control plane (streams, recorders, API): a claim is decided
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod events;
+pub mod http_api;
 pub mod http_server;
 pub mod hub;
 pub mod metrics;
 pub mod pages;
+pub mod recorders;
+pub mod status;
+pub mod streams;

@@ -6,6 +6,7 @@
 
 mod browser;
 mod ffmpeg;
+mod latency;
 mod patience;
 mod process;
 mod recorder;
@@ -13,6 +14,7 @@ mod relay;
 
 pub use browser::Tab;
 pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
+pub use latency::glass_to_glass_ms;
 pub use patience::{Deadline, eventually};
 pub use process::{Process, alive, binary, descendants, kill_9};
 pub use recorder::Recorder;

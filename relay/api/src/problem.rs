@@ -78,7 +78,7 @@ pub struct Problem {
     pub field: Option<String>,
     /// Who holds what is asked for, where that is the problem. Never an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holder: Option<HolderView>,
+    pub holder: Option<Box<HolderView>>,
     /// When to try again, in seconds; also sent as `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,

@@ -16,6 +16,8 @@ pub(crate) struct Link {
     reader: ChunkReader,
     pub(crate) writer: ChunkWriter,
     pub(crate) output: BytesMut,
+    /// How much of the output is media that the caller sent, which it bounds by draining.
+    output_media_bytes: usize,
     output_bytes_max: usize,
     received_bytes: u64,
     acknowledged_bytes: u64,
@@ -49,6 +51,7 @@ impl Link {
             reader: ChunkReader::new(limits),
             writer: ChunkWriter::new(),
             output,
+            output_media_bytes: 0,
             output_bytes_max: limits.output_bytes_max,
             received_bytes: 0,
             acknowledged_bytes: 0,
@@ -128,7 +131,7 @@ impl Link {
     /// An error if the peer lets our answers pile up.
     pub(crate) fn check_output(&self) -> Result<(), ConnError> {
         let max = self.output_bytes_max;
-        if self.output.len() > max {
+        if self.output.len() - self.output_media_bytes > max {
             return Err(ConnError::TooMuch { what: "unread answers in bytes", max });
         }
         Ok(())
@@ -144,11 +147,14 @@ impl Link {
     pub(crate) fn send(&mut self, stream: u32, message: &Message) {
         let csid = csid_of(message.kind);
         let kind = kind_of(message.kind);
+        let before = self.output.len();
         self.writer.write(&mut self.output, csid, kind, message.timestamp, stream, &message.body);
+        self.output_media_bytes += self.output.len() - before;
     }
 
     /// Takes everything that waits to be sent, as one buffer.
     pub(crate) fn poll_output(&mut self) -> Option<Bytes> {
+        self.output_media_bytes = 0;
         (!self.output.is_empty()).then(|| self.output.split().freeze())
     }
 }

@@ -5,6 +5,9 @@
 //! time; it may do several after each other.
 //!
 //! Nothing here decides who may do what, and nothing is remembered about a request that was refused.
+//!
+//! A socket that fails while writing may still hold the peer's goodbye ([`ServerEvent::Unpublished`]): read it out
+//! before the connection counts as lost.
 
 mod aggregate;
 mod commands;

@@ -12,7 +12,8 @@ import { Looks } from "./operator/looks";
 import { apply, EMPTY, foreignBroadcasts, type Model } from "./operator/model";
 import { Sections } from "./operator/sections";
 import { tick } from "./operator/since";
-import { fullStop, problemSentence } from "./operator/words";
+import { problemSentence } from "./operator/words";
+import { fullStop } from "./sentence";
 
 /** The page is drawn at most so often, however many events arrive. */
 const DRAW_MS = 250;

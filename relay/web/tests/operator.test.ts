@@ -3,7 +3,8 @@ import { test } from "node:test";
 import type { ApiEvent, Broadcast, Claim, Media, Recorder, Stream } from "../src/api/rows";
 import { healthOf } from "../src/operator/health";
 import { apply, EMPTY, ENDED_MAX, foreignBroadcasts, type Model } from "../src/operator/model";
-import { bitRate, fullStop, problemSentence, span } from "../src/operator/words";
+import { bitRate, problemSentence, span } from "../src/operator/words";
+import { fullStop } from "../src/sentence";
 
 const NOW = Date.parse("2026-11-20T20:00:00Z");
 const ago = (seconds: number) => new Date(NOW - seconds * 1_000).toISOString();

@@ -86,4 +86,5 @@ test("a status that is no status is refused, and a playlist elsewhere is not pla
   for (const hls of ["https://elsewhere.example/x.m3u8", "//elsewhere.example/x.m3u8", "javascript:x", 4])
     assert.equal(parseStatus({ state: "live", hls })?.hls, null);
   assert.equal(parseStatus({ state: "live", hls: "/hls/a/b/index.m3u8", token: 3 })?.token, 3);
+  assert.equal(parseStatus({ state: "idle", detail: "nothing is planned" })?.detail, "Nothing is planned.");
 });

@@ -6,7 +6,7 @@
 
 use super::wire::{ChunkError, RawMessage, kind};
 use crate::Limits;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 /// A timestamp field of this value means: the real one follows in four bytes (RTMP 1.0 §5.3.1.3).
 const EXTENDED: u32 = 0xff_ffff;
@@ -80,7 +80,7 @@ struct Stream {
     length: usize,
     kind: u8,
     stream: u32,
-    partial: BytesMut,
+    partial: Vec<u8>,
     /// Whether `partial` belongs to a message that has begun; an empty one may have.
     begun: bool,
 }
@@ -143,7 +143,7 @@ impl ChunkReader {
                 continue;
             }
             stream.begun = false;
-            let body = std::mem::take(&mut stream.partial).freeze();
+            let body = Bytes::from(std::mem::take(&mut stream.partial));
             self.partial_bytes -= body.len();
             let message =
                 RawMessage { kind: stream.kind, timestamp: stream.timestamp, stream: stream.stream, body };
@@ -163,7 +163,9 @@ impl ChunkReader {
         if self.partial_bytes > self.caps.partial {
             return Err(ChunkError::Partial(self.caps.partial));
         }
-        let partial = &mut self.streams[index].partial;
+        let stream = &mut self.streams[index];
+        stream.make_room(from_held + from_input);
+        let partial = &mut stream.partial;
         partial.extend_from_slice(&self.held.bytes[..from_held]);
         self.held.consume(from_held);
         partial.extend_from_slice(&input[..from_input]);
@@ -251,7 +253,7 @@ impl ChunkReader {
             return Err(ChunkError::TooLong { kind: stream.kind, bytes: stream.length, max });
         }
         stream.begun = true;
-        stream.partial = BytesMut::with_capacity(stream.length.min(RESERVE_BYTES_MAX));
+        stream.partial = Vec::with_capacity(stream.length.min(RESERVE_BYTES_MAX));
         Ok(index)
     }
 
@@ -268,7 +270,7 @@ impl ChunkReader {
         let csid = body.try_get_u32().map_err(|_| ChunkError::Control(kind::ABORT))?;
         if let Some(stream) = self.streams.iter_mut().find(|stream| stream.csid == csid) {
             self.partial_bytes -= stream.partial.len();
-            stream.partial = BytesMut::new();
+            stream.partial = Vec::new();
             stream.begun = false;
         }
         Ok(())
@@ -297,8 +299,17 @@ impl Stream {
             length: 0,
             kind: 0,
             stream: 0,
-            partial: BytesMut::new(),
+            partial: Vec::new(),
             begun: false,
+        }
+    }
+
+    /// Doubles what the unfinished message may hold, but never past its length.
+    fn make_room(&mut self, bytes: usize) {
+        let wanted = self.partial.len() + bytes;
+        if wanted > self.partial.capacity() {
+            let room = wanted.max(self.partial.capacity() * 2).min(self.length);
+            self.partial.reserve_exact(room - self.partial.len());
         }
     }
 

@@ -34,9 +34,15 @@ impl ServerConn {
                 let own = self.active.map_or(0, |active| active.stream);
                 let id = command.argument(0).as_number().map_or(own, |id| id as u32);
                 self.streams.retain(|&known| known != id);
-                self.end_stream(now, id)
+                // No status: the call has no answer (RTMP 1.0 §7.2.2.3), and most clients close right behind it.
+                self.end_stream(now, id).map(|_| ())
             }
-            "closeStream" => self.end_stream(now, stream),
+            "closeStream" => {
+                if let Some((code, description)) = self.end_stream(now, stream)? {
+                    self.status(stream, "status", code, description);
+                }
+                Ok(())
+            }
             "pause" => {
                 let paused = command.argument(0) == &Value::Boolean(true);
                 let code = if paused { "NetStream.Pause.Notify" } else { "NetStream.Unpause.Notify" };
@@ -50,7 +56,7 @@ impl ServerConn {
             }
             // Adobe's servers answer these; encoders send them and mostly do not care. The claim is decided at
             // `publish` alone, since clients send all of them in one burst.
-            "releaseStream" | "FCPublish" | "FCUnpublish" | "FCSubscribe" | "_checkbw" => {
+            "releaseStream" | "FCPublish" | "FCSubscribe" | "_checkbw" => {
                 self.answer(command, Value::Undefined);
                 Ok(())
             }
@@ -58,6 +64,9 @@ impl ServerConn {
                 self.answer(command, 0.0.into()); // live: unknown
                 Ok(())
             }
+            // Clients send it, then deleteStream, then close: an answer would meet a closed socket, and the error of
+            // that could hide the goodbye that is still to be read.
+            "FCUnpublish" => Ok(()),
             "_result" | "_error" | "onStatus" | "receiveAudio" | "receiveVideo" => Ok(()),
             _ => {
                 if command.transaction != 0.0 {
@@ -109,19 +118,24 @@ impl ServerConn {
         })
     }
 
-    /// The peer is done with a message stream; if it is the active one, another request may follow.
-    fn end_stream(&mut self, now: Instant, stream: u32) -> Result<(), ConnError> {
-        let Some(active) = self.active.filter(|active| active.stream == stream) else { return Ok(()) };
+    /// The peer is done with a message stream; if it is the active one, another request may follow. Returns the status
+    /// that tells so.
+    fn end_stream(
+        &mut self,
+        now: Instant,
+        stream: u32,
+    ) -> Result<Option<(&'static str, &'static str)>, ConnError> {
+        let Some(active) = self.active.filter(|active| active.stream == stream) else { return Ok(None) };
         self.active = None;
         self.deadline = Some(now + self.limits.request);
         match active.role {
             Role::PublishAsked | Role::Publishing => {
-                self.status(stream, "status", "NetStream.Unpublish.Success", "Stopped publishing");
-                self.raise(ServerEvent::Unpublished)
+                self.raise(ServerEvent::Unpublished)?;
+                Ok(Some(("NetStream.Unpublish.Success", "Stopped publishing")))
             }
             Role::PlayAsked | Role::Playing => {
-                self.status(stream, "status", "NetStream.Play.Stop", "Stopped playing");
-                self.raise(ServerEvent::Stopped)
+                self.raise(ServerEvent::Stopped)?;
+                Ok(Some(("NetStream.Play.Stop", "Stopped playing")))
             }
         }
     }

@@ -74,3 +74,36 @@ async fn rtmp2sink_prints_that_the_url_is_taken_and_by_whom() {
     assert!(outcome.text.contains(held), "{}", outcome.text);
     assert!(outcome.text.contains("already exists"), "{}", outcome.text);
 }
+
+/// rtmpsink and rtmpsrc are librtmp, from which OBS descends.
+fn encode_with_librtmp(frames: u32, url: &str) -> String {
+    format!(
+        "gst-launch-1.0 -e flvmux name=mux streamable=true ! rtmpsink location={url} \
+         videotestsrc is-live=true num-buffers={frames} ! video/x-raw,width=320,height=180,framerate=25/1 \
+         ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! h264parse ! mux."
+    )
+}
+
+#[tokio::test]
+async fn librtmp_publishes_and_plays() {
+    let server = Server::start(Publishers::Accept).await;
+    let _publisher = spawn(&encode_with_librtmp(500, &server.url("key")));
+    server.until("a second of video", |seen| seen.messages.len() > 30).await;
+    let outcome = spawn(&format!(
+        "gst-launch-1.0 -v rtmpsrc location={} ! flvdemux name=demux \
+         demux.video ! queue ! h264parse ! avdec_h264 ! identity eos-after=30 ! fakesink sync=false",
+        server.url("key")
+    ))
+    .finish()
+    .await;
+    assert!(outcome.success, "{}", outcome.text);
+    assert!(outcome.text.contains("width=(int)320"), "{}", outcome.text);
+}
+
+#[tokio::test]
+async fn librtmp_gives_up_at_once_when_it_is_refused() {
+    let server = Server::start(Publishers::Refuse("held by rec-2")).await;
+    let outcome = spawn(&encode_with_librtmp(500, &server.url("key"))).finish().await;
+    assert!(!outcome.success);
+    assert!(outcome.text.contains("Could not connect"), "{}", outcome.text);
+}

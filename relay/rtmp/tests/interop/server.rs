@@ -1,6 +1,6 @@
 //! The smallest relay: one stream, its headers, its players, and the drain after a refusal.
 
-use rtmp::{Limits, Message, MessageKind, ServerConn, ServerEvent, flv, shared_chunks};
+use rtmp::{ConnError, Limits, Message, MessageKind, ServerConn, ServerEvent, flv, shared_chunks};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,13 +24,31 @@ pub(crate) struct Seen {
     pub(crate) app_and_name: Option<(String, String)>,
     pub(crate) messages: Vec<Message>,
     pub(crate) unpublished: bool,
-    pub(crate) failure: Option<String>,
+    pub(crate) failure: Option<ConnError>,
 }
 
 pub(crate) struct Server {
     pub(crate) port: u16,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
+}
+
+/// Why serving a peer ended.
+enum Failure {
+    Socket,
+    Protocol(ConnError),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(_: std::io::Error) -> Self {
+        Self::Socket
+    }
+}
+
+impl From<ConnError> for Failure {
+    fn from(error: ConnError) -> Self {
+        Self::Protocol(error)
+    }
 }
 
 struct Shared {
@@ -56,7 +74,8 @@ impl Server {
             while let Ok((socket, _)) = listener.accept().await {
                 let shared = serving.clone();
                 tokio::spawn(async move {
-                    if let Err(failure) = shared.serve(socket).await {
+                    // A socket error is how many peers leave; only what they say can be wrong.
+                    if let Err(Failure::Protocol(failure)) = shared.serve(socket).await {
                         shared.seen.lock().unwrap().failure = Some(failure);
                     }
                 });
@@ -82,11 +101,6 @@ impl Server {
         };
         assert!(timeout(Duration::from_secs(15), waiting).await.is_ok(), "never seen: {what}");
     }
-
-    /// Sends a message to all players, as a publisher's would be.
-    pub(crate) fn feed(&self, message: Message) {
-        self.shared.take(message);
-    }
 }
 
 impl Shared {
@@ -95,8 +109,8 @@ impl Shared {
         let _ = self.live.send(message); // nobody plays: nobody misses it
     }
 
-    async fn serve(&self, mut socket: TcpStream) -> Result<(), String> {
-        socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    async fn serve(&self, mut socket: TcpStream) -> Result<(), Failure> {
+        socket.set_nodelay(true)?;
         let mut conn = ServerConn::new(Instant::now(), Limits::default());
         let mut buffer = vec![0; 64 << 10];
         let mut playing: Option<broadcast::Receiver<Message>> = None;
@@ -128,10 +142,10 @@ impl Shared {
                 }
             }
             while let Some(output) = conn.poll_output() {
-                socket.write_all(&output).await.map_err(|error| error.to_string())?;
+                socket.write_all(&output).await?;
             }
             if conn.is_closing() {
-                socket.shutdown().await.map_err(|error| error.to_string())?;
+                socket.shutdown().await?;
                 let drain = async { while matches!(socket.read(&mut buffer).await, Ok(1..)) {} };
                 let _ = timeout(Duration::from_secs(1), drain).await;
                 return Ok(());
@@ -144,16 +158,16 @@ impl Shared {
             };
             tokio::select! {
                 read = socket.read(&mut buffer) => {
-                    let count = read.map_err(|error| error.to_string())?;
+                    let count = read?;
                     if count == 0 {
                         return Ok(());
                     }
-                    conn.handle_input(Instant::now(), &buffer[..count]).map_err(|error| error.to_string())?;
+                    conn.handle_input(Instant::now(), &buffer[..count])?;
                 }
                 message = next => match message {
                     Ok(message) => {
                         assert!(conn.takes_shared_chunks(), "every known player plays on stream 1");
-                        socket.write_all(&shared_chunks(&message)).await.map_err(|error| error.to_string())?;
+                        socket.write_all(&shared_chunks(&message)).await?;
                     }
                     Err(_) => return Ok(()),
                 },

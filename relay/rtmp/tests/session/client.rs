@@ -140,7 +140,7 @@ fn rml_rtmp_publishes_to_our_server() {
         for result in results.drain(..) {
             match result {
                 ClientSessionResult::OutboundResponse(packet) => {
-                    server.handle_input(now, &packet.bytes).unwrap()
+                    server.handle_input(now, &packet.bytes).unwrap();
                 }
                 ClientSessionResult::RaisedEvent(ClientSessionEvent::ConnectionRequestAccepted) => {
                     more.push(client.request_publishing("key".into(), PublishRequestType::Live).unwrap());
@@ -226,4 +226,18 @@ fn our_publisher_publishes_to_rml_rtmp() {
         }
     }
     assert_eq!(frames, [(33, video(33, 100_000).body), (66, video(66, 1).body)]);
+}
+
+#[test]
+fn media_that_waits_to_be_sent_is_not_held_against_the_peer() {
+    let now = Instant::now();
+    let mut server = ServerConn::new(now, Limits::default());
+    let mut client = PlayerConn::new(url()).unwrap();
+    talk!(client, server, now);
+    server.accept_play();
+    talk!(client, server, now);
+    server.send(&video(0, 3 << 20));
+    let ping = [2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 0, 0, 0, 9];
+    server.handle_input(now, &ping).unwrap();
+    talk!(client, server, now);
 }

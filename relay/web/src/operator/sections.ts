@@ -1,6 +1,7 @@
 // The page's tables: which columns each has, and what stands in them.
 
 import type { Broadcast, Claim, Media, Recorder, Stream } from "../api/rows";
+import { sentence } from "../sentence";
 import { el, type Child } from "./dom";
 import { mediaOf, type Model } from "./model";
 import { since } from "./since";
@@ -13,7 +14,6 @@ import {
   endReason,
   grouped,
   isGoodEnd,
-  sentence,
   streamState,
   workerTone,
   type Tone,

@@ -1,6 +1,7 @@
 // Numbers and states in words and short figures. Pure.
 
 import type { CallKind, ClaimState, Problem, StreamState } from "../api/rows";
+import { sentence } from "../sentence";
 
 export type Tone = "good" | "busy" | "warn" | "bad" | "calm";
 
@@ -117,15 +118,4 @@ export function problemSentence(problem: Problem, nowMs: number): string {
   }
   if (problem.retry_after_seconds) parts.push(`Try again in ${span(problem.retry_after_seconds * 1_000)}.`);
   return parts.join(" ");
-}
-
-/** Capital letter first, full stop last. */
-export function sentence(text: string): string {
-  const trimmed = text.trim();
-  return trimmed === "" ? "" : fullStop(trimmed[0]!.toUpperCase() + trimmed.slice(1));
-}
-
-/** A full stop last; for what begins with a name, which keeps its letters. */
-export function fullStop(text: string): string {
-  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }

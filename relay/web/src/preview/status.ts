@@ -1,5 +1,7 @@
 // The status document of a stream: `GET /api/v1/status/{app}/{stream}`, and the same as event `status`.
 
+import { sentence } from "../sentence";
+
 export const STATUS_STATES = ["idle", "starting", "live", "recovering", "ended"] as const;
 export type StatusState = (typeof STATUS_STATES)[number];
 
@@ -11,7 +13,7 @@ export interface Status {
   readonly hls: string | null;
   /** The fencing token that it is written under. */
   readonly token: number | null;
-  /** A plain sentence for the viewer. */
+  /** A sentence for the viewer. */
   readonly detail: string | null;
 }
 
@@ -23,13 +25,14 @@ export function parseStatus(json: unknown): Status | null {
   if (!state) return null;
   const text = (value: unknown) => (typeof value === "string" && value !== "" ? value.slice(0, 500) : null);
   const hls = text(fields["hls"]);
+  const detail = text(fields["detail"]);
   return {
     state,
     since: text(fields["since"]),
     // Only a path of our own origin is ever played, whatever the document says.
     hls: hls && /^\/(?!\/)/.test(hls) ? hls : null,
     token: typeof fields["token"] === "number" ? fields["token"] : null,
-    detail: text(fields["detail"]),
+    detail: detail === null ? null : sentence(detail),
   };
 }
 

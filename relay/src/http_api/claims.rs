@@ -1,0 +1,92 @@
+//! `/claims`.
+
+use super::Shared;
+use super::answer::{Refused, ok, with_status};
+use super::request::{Allowed, Id, Json, Operating, Seeing, Starting, reached_at};
+use api::claims::{ClaimAction, ClaimRequest};
+use api::{Problem, ProblemCode};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+
+/// The longest reason, in bytes.
+const REASON_BYTES_MAX: usize = 500;
+/// The longest label, in bytes.
+const LABEL_BYTES_MAX: usize = 48;
+/// The longest that a name is kept for an encoder that has not come, in seconds: a day.
+const RESERVE_SECONDS_MAX: u32 = 24 * 3600;
+
+pub(super) async fn list(State(shared): State<Shared>, _: Allowed<Seeing>) -> Response {
+    ok(&json!({ "claims": shared.api.claims.list().await }))
+}
+
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    _: Allowed<Seeing>,
+    Id(id): Id,
+) -> Result<Response, Refused> {
+    let claims = shared.api.claims.list().await;
+    match claims.iter().find(|claim| claim.id == id) {
+        Some(claim) => Ok(ok(claim)),
+        None => Err(Problem::new(ProblemCode::NotFound, "no claim has this id; it may have ended").into()),
+    }
+}
+
+pub(super) async fn request(
+    State(shared): State<Shared>,
+    Allowed { access, .. }: Allowed<Starting>,
+    headers: HeaderMap,
+    Json(request): Json<ClaimRequest>,
+) -> Result<Response, Refused> {
+    request.name.parse::<media::StreamUrl>().map_err(|why| Problem::field("name", why.to_string()))?;
+    let label = request.label.trim();
+    if label.is_empty() || label.len() > LABEL_BYTES_MAX || label.chars().any(char::is_control) {
+        let why = format!("a label has 1 to {LABEL_BYTES_MAX} printable characters");
+        return Err(Problem::field("label", why).into());
+    }
+    if request.reserve_seconds.is_some_and(|seconds| seconds == 0 || seconds > RESERVE_SECONDS_MAX) {
+        let why = format!("a name is kept for 1 to {RESERVE_SECONDS_MAX} seconds");
+        return Err(Problem::field("reserve_seconds", why).into());
+    }
+    let granted = shared.api.claims.request(&access.principal, request, reached_at(&headers)).await?;
+    Ok(with_status(StatusCode::CREATED, &granted))
+}
+
+pub(super) async fn renew(
+    State(shared): State<Shared>,
+    _: Allowed<Starting>,
+    Id(id): Id,
+) -> Result<Response, Refused> {
+    Ok(ok(&shared.api.claims.renew(id).await?))
+}
+
+pub(super) async fn release(
+    State(shared): State<Shared>,
+    Allowed { access, .. }: Allowed<Operating>,
+    Id(id): Id,
+    Json(action): Json<ClaimAction>,
+) -> Result<StatusCode, Refused> {
+    check_reason(&action)?;
+    shared.api.claims.release(id, &access.label, action).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn seize(
+    State(shared): State<Shared>,
+    Allowed { access, .. }: Allowed<Operating>,
+    Id(id): Id,
+    Json(action): Json<ClaimAction>,
+) -> Result<StatusCode, Refused> {
+    check_reason(&action)?;
+    shared.api.claims.seize(id, &access.label, action).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn check_reason(action: &ClaimAction) -> Result<(), Problem> {
+    let reason = action.reason.trim();
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+        return Err(Problem::field("reason", "say why, in 1 to 500 characters; it is kept in the audit log"));
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `/streams`, `/broadcasts`, `/targets`.
+
+use super::Shared;
+use super::answer::{Refused, ok, with_status};
+use super::request::{Allowed, Id, Json, Seeing, SeeingStreams, Starting};
+use crate::auth::Access;
+use crate::streams::StartKey;
+use api::streams::{BroadcastView, StartStream, StreamView};
+use api::{IDEMPOTENCY_KEY, Problem, ProblemCode};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+use std::collections::HashMap;
+
+/// The longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
+pub(super) async fn start(
+    State(shared): State<Shared>,
+    Allowed { access, .. }: Allowed<Starting>,
+    headers: HeaderMap,
+    Json(request): Json<StartStream>,
+) -> Result<Response, Refused> {
+    let key = idempotency_key(&headers, &access)?;
+    let stream = shared.api.streams.start(key, request).await?;
+    let location = format!("{}/streams/{}", api::PREFIX, stream.id);
+    let mut response = with_status(StatusCode::CREATED, &stream);
+    if let Ok(location) = location.parse() {
+        response.headers_mut().insert(axum::http::header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Keys of different principals never meet.
+fn idempotency_key(headers: &HeaderMap, access: &Access) -> Result<Option<StartKey>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
+    match key {
+        Some(key) => Ok(Some(StartKey { principal: access.principal.clone(), key: key.to_owned() })),
+        None => Err(Problem::field(IDEMPOTENCY_KEY, "a key has 1 to 255 printable ASCII characters")),
+    }
+}
+
+pub(super) async fn list(State(shared): State<Shared>, _: Allowed<SeeingStreams>) -> Response {
+    ok(&json!({ "streams": all(&shared) }))
+}
+
+/// All streams, with what arrives on those that are live.
+pub(super) fn all(shared: &Shared) -> Vec<StreamView> {
+    let live: HashMap<_, _> =
+        shared.api.data_plane.broadcasts().into_iter().map(|live| (live.name.clone(), live)).collect();
+    let rows = shared.api.streams.board().streams();
+    rows.iter().map(|stream| with_media(stream, live.get(&stream.name))).collect()
+}
+
+fn with_media(stream: &StreamView, broadcast: Option<&BroadcastView>) -> StreamView {
+    let is_its_own = stream.live_since.is_some() && stream.end_reason.is_none();
+    let media = broadcast.filter(|_| is_its_own).map(|broadcast| broadcast.media.clone());
+    StreamView { media, ..stream.clone() }
+}
+
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    _: Allowed<SeeingStreams>,
+    Id(id): Id,
+) -> Result<Response, Refused> {
+    let Some(stream) = shared.api.streams.board().stream(id) else {
+        return Err(
+            Problem::new(ProblemCode::NotFound, "no stream has this id; it may have been forgotten").into()
+        );
+    };
+    let broadcast = stream.name.parse().ok().and_then(|name| shared.api.data_plane.broadcast(&name));
+    Ok(ok(&with_media(&stream, broadcast.as_ref())))
+}
+
+pub(super) async fn stop(
+    State(shared): State<Shared>,
+    _: Allowed<Starting>,
+    Id(id): Id,
+) -> Result<Response, Refused> {
+    let stream = shared.api.streams.stop(id).await?;
+    Ok(with_status(StatusCode::ACCEPTED, &stream))
+}
+
+pub(super) async fn broadcasts(State(shared): State<Shared>, _: Allowed<Seeing>) -> Response {
+    ok(&json!({ "broadcasts": shared.api.data_plane.broadcasts() }))
+}
+
+pub(super) async fn targets(State(shared): State<Shared>, _: Allowed<Seeing>) -> Response {
+    ok(&json!({ "targets": shared.api.data_plane.targets() }))
+}

@@ -1,0 +1,824 @@
+//! One stream's life as a pure state machine: events go in with the time, effects come out as values.
+//!
+//! A stream is desired state. While it is wanted the machine keeps exactly one recorder at work under one claim; once
+//! it is no longer wanted the recorder is told first and the claim is released last, so that nobody else can write
+//! before the old writer is gone. Media that flows is never disturbed, whatever happens to the control connection.
+//! Every wait in here has a deadline, so no stream is stuck for ever: [`Machine::poll_timeout`] names the next one.
+//!
+//! It reads no clock and talks to nobody: the reconciler carries its effects out.
+
+mod durable;
+mod running;
+mod view;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+use super::spec::Spec;
+use api::control::WorkerReport;
+use api::streams::StreamState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+pub use durable::Document;
+pub use view::playback;
+
+/// A stop takes effect after this, so that remove-and-add keeps the running recorder.
+pub const STOP_DEBOUNCE: Duration = Duration::from_secs(3);
+/// How long a recorder may take to end a worker cleanly; with the debounce everything is gone in less than 5 s.
+pub const STOP_WITHIN_MS: u32 = 1500;
+/// A recorder that has not confirmed a stop by then is taken for dead: the claim is released, which shuts it out.
+pub const STOP_CONFIRM_MAX: Duration = Duration::from_secs(10);
+/// How long a recorder without control connection keeps a stream of which no media arrives.
+pub const RECORDER_LOST_MAX: Duration = Duration::from_secs(10);
+/// The same after the relay itself was started: its recorders need a moment to come back.
+pub const RECORDER_RETURN_MAX: Duration = Duration::from_secs(15);
+/// How long a recorder without control connection may take to replace a worker by itself once media stopped.
+pub const WORKER_RETURN_MAX: Duration = Duration::from_secs(5);
+/// A stream without media for this long is given up.
+pub const WITHOUT_MEDIA_MAX: Duration = Duration::from_mins(10);
+/// So many recorders in a row that bring no media, and the stream is given up.
+pub const PLACEMENTS_IN_VAIN_MAX: u32 = 8;
+/// Media that flowed this long counts as success: the count of vain placements begins anew.
+const PROVEN_AFTER: Duration = Duration::from_secs(30);
+/// How often a claim without media is renewed.
+pub const RENEW_EVERY: Duration = Duration::from_secs(4);
+/// How often a starved stream asks for a place again, beside being told of new ones.
+const PLACE_RETRY: Duration = Duration::from_secs(2);
+/// How often a planned stream asks again for a claim that another holds, or that the store could not grant.
+const CLAIM_RETRY: Duration = Duration::from_secs(5);
+/// How often a recorder gets a fresh publish URL, since grants run out.
+const URL_REFRESH: Duration = Duration::from_hours(1);
+/// Incarnations of a new placement begin at a multiple of this, beyond any that a recorder out of reach may use.
+const INCARNATIONS_PER_PLACEMENT: u32 = 100;
+/// How many recorders to stay away from are remembered; the oldest is forgotten.
+const AVOID_MAX: usize = 16;
+
+/// A moment on both clocks: the monotonic one decides; the wall is for people and for times that people gave.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Monotonic.
+    pub now: Instant,
+    /// Wall time.
+    pub wall: Timestamp,
+}
+
+/// A granted claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Its id.
+    pub id: Uuid,
+    /// Its fencing token.
+    pub token: u64,
+}
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// Somebody stopped it.
+    Stopped,
+    /// Its planned end came.
+    EndsAt,
+    /// The call itself is over.
+    CallEnded,
+    /// The call could not be joined.
+    JoinFailed,
+    /// The relay refused the publication again and again.
+    Refused,
+    /// No recorder has what it needs.
+    Missing,
+    /// The recorder could not read its orders.
+    BadSpec,
+    /// It was tried too often or too long without media.
+    GaveUp,
+    /// Another holds its name.
+    ClaimHeld,
+    /// An operator gave its name to another.
+    Seized,
+    /// An operator released its claim.
+    ClaimReleased,
+    /// No recorder had a place for it.
+    NoSpareRecorder,
+    /// The store could not write its claim.
+    StoreUnavailable,
+}
+
+impl EndReason {
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::EndsAt => "ends_at",
+            Self::CallEnded => "call_ended",
+            Self::JoinFailed => "join_failed",
+            Self::Refused => "refused",
+            Self::Missing => "missing",
+            Self::BadSpec => "bad_spec",
+            Self::GaveUp => "gave_up",
+            Self::ClaimHeld => "claim_held",
+            Self::Seized => "seized",
+            Self::ClaimReleased => "claim_released",
+            Self::NoSpareRecorder => "no_spare_recorder",
+            Self::StoreUnavailable => "store_unavailable",
+        }
+    }
+}
+
+/// How a claim was lost without our doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimLoss {
+    /// It ran out; it may be had again.
+    Expired,
+    /// An operator gave it to another.
+    Seized,
+    /// An operator released it.
+    Released,
+}
+
+/// What happens to a stream.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A place was reserved; the answer to [`Effect::Place`].
+    Placed {
+        /// Where.
+        recorder: String,
+    },
+    /// There is no place; the answer to [`Effect::Place`].
+    NoSpare,
+    /// A place may have become free.
+    SpareAppeared,
+    /// The answer to [`Effect::ReserveClaim`].
+    ClaimGranted(Claim),
+    /// The answer to [`Effect::ReserveClaim`].
+    ClaimRefused {
+        /// Who holds it, by public label.
+        holder: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The claim could not be asked for, in words.
+    ClaimUnavailable(String),
+    /// The claim is no longer ours.
+    ClaimGone(ClaimLoss),
+    /// A recorder cannot take it.
+    Declined {
+        /// Which.
+        recorder: String,
+        /// Why, for people.
+        detail: String,
+    },
+    /// A recorder ended it; all its processes are gone.
+    RecorderEnded {
+        /// Which.
+        recorder: String,
+        /// Machine-readable.
+        reason: String,
+        /// For people.
+        detail: String,
+    },
+    /// A recorder's control connection is gone.
+    RecorderLost {
+        /// Which.
+        recorder: String,
+    },
+    /// A recorder's control connection is back.
+    RecorderBack {
+        /// Which.
+        recorder: String,
+        /// Whether it still carries this stream.
+        carries: bool,
+    },
+    /// A worker's state.
+    Worker {
+        /// Whose.
+        recorder: String,
+        /// The state.
+        report: WorkerReport,
+    },
+    /// Media arrives.
+    MediaLive,
+    /// Media no longer arrives.
+    MediaLost,
+    /// It is no longer wanted.
+    Stop {
+        /// Why.
+        reason: EndReason,
+        /// How long it may still be wanted again.
+        debounce: Duration,
+    },
+    /// It is wanted again; takes the new request's end and labels.
+    Resume(Box<Spec>),
+    /// A deadline may be over.
+    Timeout,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Reserve a place at a recorder that is none of these; answer with `Placed` or `NoSpare` at once.
+    Place {
+        /// Recorders that will not do.
+        never: Vec<String>,
+    },
+    /// Its place is no longer needed.
+    FreePlace {
+        /// Where.
+        recorder: String,
+    },
+    /// Take the claim, as holder of this stream's id.
+    ReserveClaim,
+    /// Say that the claim is still wanted though no media flows.
+    RenewClaim(Claim),
+    /// Give the claim back: the very last.
+    ReleaseClaim(Claim),
+    /// Tell the recorder to carry the stream, or give it a fresh publish URL.
+    SendStart {
+        /// Which.
+        recorder: String,
+        /// The first incarnation it may use.
+        first_incarnation: u32,
+    },
+    /// Tell the recorder to stop.
+    SendStop {
+        /// Which.
+        recorder: String,
+    },
+    /// The durable document changed.
+    Persist,
+    /// The view changed.
+    Publish,
+}
+
+/// Whether somebody waits for the answer to the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// A request does; a refusal is its answer.
+    Request,
+    /// Nobody does: the stream was planned, or comes from before a restart.
+    Planned,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Waits for `starts_at`.
+    Scheduled,
+    /// Waits for a recorder, or for another to give up the name.
+    Waiting { retry_at: Instant, give_up: Instant, patience: Patience },
+    /// Has a place; the claim is being taken.
+    Claiming { recorder: String, give_up: Instant, patience: Patience },
+    /// Has its claim; a recorder is at work or being looked for.
+    Running { hold: Hold, carrier: Carrier, media: Media },
+    /// The recorder was told to stop and has not confirmed.
+    Stopping { hold: Hold, recorder: String, reason: EndReason, give_up: Instant },
+    /// Over.
+    Ended { reason: EndReason },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hold {
+    /// Ours, as far as we know.
+    Held { claim: Claim, renew_at: Instant },
+    /// It ran out and was asked for again.
+    Asked { retry_at: Instant },
+}
+
+#[derive(Clone, Debug)]
+enum Carrier {
+    /// None; the next is looked for then.
+    None { retry_at: Instant },
+    /// This recorder.
+    On { recorder: String, link: Link },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    /// Its control connection is open; it gets a fresh publish URL then.
+    Up { refresh_at: Instant },
+    /// It is not; if no media flows it is given up then.
+    Down { give_up: Instant },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Media {
+    /// Never arrived yet.
+    NotYet { give_up: Instant },
+    /// Arrives.
+    Flowing { since: Instant },
+    /// Arrived once and is expected back.
+    Lost { since: Instant, give_up: Instant },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PlannedStop {
+    at: Instant,
+    reason: EndReason,
+}
+
+/// What became of a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not known yet.
+    Pending,
+    /// It is planned, or a recorder has it.
+    Accepted,
+    /// No recorder has a place.
+    NoSpare,
+    /// Another holds the name.
+    Held {
+        /// By public label.
+        holder: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The store could not grant the claim, in words.
+    Unavailable(String),
+    /// It was stopped before it began.
+    Stopped,
+}
+
+/// One stream.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    spec: Spec,
+    state: State,
+    outcome: Outcome,
+    stop: Option<PlannedStop>,
+    /// The highest incarnation that was seen or passed over.
+    incarnation: u32,
+    workers: u32,
+    placements: u32,
+    in_vain: u32,
+    avoid: Vec<(String, Instant)>,
+    detail: Option<String>,
+    shown: StreamState,
+    state_since: Timestamp,
+    live_since: Option<Timestamp>,
+    effects: VecDeque<Effect>,
+}
+
+impl Machine {
+    /// A stream that was just asked for. `wait` is how long the request waits for a recorder.
+    #[must_use]
+    pub fn start(moment: Moment, spec: Spec, wait: Duration) -> Self {
+        let mut machine = Self {
+            state_since: moment.wall,
+            spec,
+            state: State::Scheduled,
+            outcome: Outcome::Pending,
+            stop: None,
+            incarnation: 0,
+            workers: 0,
+            placements: 0,
+            in_vain: 0,
+            avoid: Vec::new(),
+            detail: None,
+            shown: StreamState::Queued,
+            live_since: None,
+            effects: VecDeque::from([Effect::Persist, Effect::Publish]),
+        };
+        if machine.spec.starts_at.is_some() {
+            machine.outcome = Outcome::Accepted;
+        } else {
+            machine.look_for_recorder(moment, moment.now + wait, Patience::Request);
+        }
+        machine
+    }
+
+    /// Its orders.
+    #[must_use]
+    pub const fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// What became of its start.
+    #[must_use]
+    pub const fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Whether it is over and nothing more will be done for it.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
+    /// Whether it is to end, but has not begun to: a start of the same call takes it over.
+    #[must_use]
+    pub const fn may_resume(&self) -> bool {
+        let stop_is_near = self.stop.is_some();
+        stop_is_near && !matches!(self.state, State::Stopping { .. } | State::Ended { .. })
+    }
+
+    /// The recorder that carries it or is to carry it.
+    #[must_use]
+    pub fn recorder(&self) -> Option<&str> {
+        match &self.state {
+            State::Claiming { recorder, .. }
+            | State::Running { carrier: Carrier::On { recorder, .. }, .. }
+            | State::Stopping { recorder, .. } => Some(recorder),
+            State::Running { carrier: Carrier::None { .. }, .. }
+            | State::Scheduled
+            | State::Waiting { .. }
+            | State::Ended { .. } => None,
+        }
+    }
+
+    /// Whether its recorder is to go on carrying it: not in `Welcome.keep` otherwise.
+    #[must_use]
+    pub fn is_kept_by(&self, name: &str) -> bool {
+        matches!(&self.state, State::Running { carrier: Carrier::On { recorder, .. }, .. } if recorder == name)
+    }
+
+    /// The claim that it holds.
+    #[must_use]
+    pub const fn claim(&self) -> Option<Claim> {
+        match &self.state {
+            State::Running { hold: Hold::Held { claim, .. }, .. }
+            | State::Stopping { hold: Hold::Held { claim, .. }, .. } => Some(*claim),
+            State::Running { hold: Hold::Asked { .. }, .. }
+            | State::Stopping { hold: Hold::Asked { .. }, .. }
+            | State::Scheduled
+            | State::Waiting { .. }
+            | State::Claiming { .. }
+            | State::Ended { .. } => None,
+        }
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Event::Timeout`] is due. Wall times are looked at once a second, since that clock may step.
+    #[must_use]
+    pub fn poll_timeout(&self, moment: Moment) -> Option<Instant> {
+        let wall = |at: Option<Timestamp>| {
+            let left = at?.duration_since(moment.wall).unsigned_abs();
+            Some(moment.now + left.min(Duration::from_secs(1)))
+        };
+        let stop = match &self.state {
+            // The claim's answer comes first.
+            State::Claiming { .. } => None,
+            State::Stopping { .. } | State::Ended { .. } => None,
+            State::Scheduled | State::Waiting { .. } | State::Running { .. } => self.stop.map(|stop| stop.at),
+        };
+        let ends = wall(self.spec.ends_at);
+        let own = match &self.state {
+            State::Scheduled => [wall(self.spec.starts_at), ends, None],
+            State::Waiting { retry_at, give_up, .. } => [Some(*retry_at), Some(*give_up), ends],
+            State::Claiming { .. } => [ends, None, None],
+            State::Running { hold, carrier, media } => {
+                [self.running_timeout(*hold, carrier, *media), ends, None]
+            }
+            State::Stopping { give_up, .. } => [Some(*give_up), None, None],
+            State::Ended { .. } => [None; 3],
+        };
+        own.into_iter().chain([stop]).flatten().min()
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, moment: Moment, event: Event) {
+        match event {
+            Event::Placed { recorder } => self.placed(moment, recorder),
+            Event::NoSpare => self.no_spare(moment),
+            Event::SpareAppeared => self.spare_appeared(moment),
+            Event::ClaimGranted(claim) => self.claim_granted(moment, claim),
+            Event::ClaimRefused { holder, since } => self.claim_refused(moment, holder, since),
+            Event::ClaimUnavailable(detail) => self.claim_unavailable(moment, detail),
+            Event::ClaimGone(loss) => self.claim_gone(moment, loss),
+            Event::Declined { recorder, detail } => self.declined(moment, &recorder, detail),
+            Event::RecorderEnded { recorder, reason, detail } => {
+                self.recorder_ended(moment, &recorder, &reason, detail);
+            }
+            Event::RecorderLost { recorder } => self.recorder_lost(moment, &recorder),
+            Event::RecorderBack { recorder, carries } => self.recorder_back(moment, &recorder, carries),
+            Event::Worker { recorder, report } => self.worker(&recorder, report),
+            Event::MediaLive => self.media_live(moment),
+            Event::MediaLost => self.media_lost(moment),
+            Event::Stop { reason, debounce } => self.stop_requested(moment, reason, debounce),
+            Event::Resume(spec) => self.resume(*spec),
+            Event::Timeout => self.timeout(moment),
+        }
+        self.note_shown_state(moment);
+    }
+
+    fn stop_requested(&mut self, moment: Moment, reason: EndReason, debounce: Duration) {
+        if matches!(self.state, State::Stopping { .. } | State::Ended { .. }) {
+            return;
+        }
+        let at = moment.now + debounce;
+        // A second stop never postpones the first.
+        if self.stop.is_none_or(|stop| at < stop.at) {
+            self.stop = Some(PlannedStop { at, reason });
+            self.changed();
+        }
+        self.timeout(moment);
+    }
+
+    fn resume(&mut self, spec: Spec) {
+        if self.may_resume() {
+            self.stop = None;
+            self.spec.ends_at = spec.ends_at;
+            self.spec.labels = spec.labels;
+            self.changed();
+        }
+    }
+
+    fn timeout(&mut self, moment: Moment) {
+        let over = matches!(self.state, State::Stopping { .. } | State::Ended { .. });
+        let planned_end_came = self.spec.ends_at.is_some_and(|at| at <= moment.wall);
+        if planned_end_came && !over && self.stop.is_none_or(|stop| stop.at > moment.now) {
+            self.stop = Some(PlannedStop { at: moment.now, reason: EndReason::EndsAt });
+        }
+        let stop_is_due = self.stop.filter(|stop| stop.at <= moment.now);
+        if let Some(stop) = stop_is_due
+            && !over
+            && !matches!(self.state, State::Claiming { .. })
+        {
+            return self.finish(moment, stop.reason);
+        }
+        match &self.state {
+            State::Scheduled => {
+                if self.spec.starts_at.is_none_or(|at| at <= moment.wall) {
+                    self.look_for_recorder(moment, moment.now + WITHOUT_MEDIA_MAX, Patience::Planned);
+                }
+            }
+            State::Waiting { retry_at, give_up, patience } => {
+                let (retry_at, give_up, patience) = (*retry_at, *give_up, *patience);
+                if give_up <= moment.now {
+                    self.not_placed(moment);
+                } else if retry_at <= moment.now {
+                    self.look_for_recorder(moment, give_up, patience);
+                }
+            }
+            State::Claiming { .. } | State::Ended { .. } => {}
+            State::Running { .. } => self.running_due(moment),
+            State::Stopping { give_up, .. } => {
+                if *give_up <= moment.now {
+                    self.detail = Some("the recorder did not confirm the stop; it is shut out".into());
+                    self.carrier_is_gone(moment);
+                }
+            }
+        }
+    }
+
+    fn look_for_recorder(&mut self, moment: Moment, give_up: Instant, patience: Patience) {
+        self.state = State::Waiting { retry_at: moment.now + PLACE_RETRY, give_up, patience };
+        self.ask_for_place(moment);
+    }
+
+    fn ask_for_place(&mut self, moment: Moment) {
+        self.avoid.retain(|(_, until)| *until > moment.now);
+        let never = self.avoid.iter().map(|(name, _)| name.clone()).collect();
+        self.effects.push_back(Effect::Place { never });
+    }
+
+    fn stay_away_from(&mut self, recorder: &str, until: Instant) {
+        self.avoid.retain(|(name, _)| name != recorder);
+        if self.avoid.len() >= AVOID_MAX {
+            self.avoid.remove(0);
+        }
+        self.avoid.push((recorder.to_owned(), until));
+    }
+
+    fn placed(&mut self, moment: Moment, recorder: String) {
+        match &mut self.state {
+            State::Waiting { give_up, patience, .. } => {
+                self.state = State::Claiming { recorder, give_up: *give_up, patience: *patience };
+                self.effects.push_back(Effect::ReserveClaim);
+                self.changed();
+            }
+            State::Running { hold, carrier: carrier @ Carrier::None { .. }, .. } => {
+                let has_claim = matches!(hold, Hold::Held { .. });
+                let link = Link::Up { refresh_at: moment.now + URL_REFRESH };
+                *carrier = Carrier::On { recorder: recorder.clone(), link };
+                let passed_over = self.incarnation / INCARNATIONS_PER_PLACEMENT + 1;
+                self.incarnation = passed_over.saturating_mul(INCARNATIONS_PER_PLACEMENT);
+                self.placements = self.placements.saturating_add(1);
+                // Without the claim it is told once the claim is back.
+                if has_claim {
+                    self.send_start(recorder);
+                }
+                self.changed();
+            }
+            State::Running { carrier: Carrier::On { .. }, .. }
+            | State::Scheduled
+            | State::Claiming { .. }
+            | State::Stopping { .. }
+            | State::Ended { .. } => self.effects.push_back(Effect::FreePlace { recorder }),
+        }
+    }
+
+    fn no_spare(&mut self, moment: Moment) {
+        match &mut self.state {
+            State::Waiting { give_up, .. } => {
+                if *give_up <= moment.now {
+                    self.not_placed(moment);
+                } else {
+                    self.say("waits for a recorder with a spare place");
+                }
+            }
+            State::Running { carrier: Carrier::None { retry_at }, .. } => {
+                *retry_at = moment.now + PLACE_RETRY;
+                self.say("waits for another recorder with a spare place");
+            }
+            State::Running { carrier: Carrier::On { .. }, .. }
+            | State::Scheduled
+            | State::Claiming { .. }
+            | State::Stopping { .. }
+            | State::Ended { .. } => {}
+        }
+    }
+
+    fn not_placed(&mut self, moment: Moment) {
+        if self.outcome == Outcome::Pending {
+            self.outcome = Outcome::NoSpare;
+        }
+        self.finish(moment, EndReason::NoSpareRecorder);
+    }
+
+    fn spare_appeared(&mut self, moment: Moment) {
+        match self.state {
+            State::Waiting { give_up, patience, .. } => self.look_for_recorder(moment, give_up, patience),
+            // A stream that is backing off goes on doing so: its timer asks.
+            State::Running { .. }
+            | State::Scheduled
+            | State::Claiming { .. }
+            | State::Stopping { .. }
+            | State::Ended { .. } => {}
+        }
+    }
+
+    fn claim_granted(&mut self, moment: Moment, claim: Claim) {
+        let held = Hold::Held { claim, renew_at: moment.now + RENEW_EVERY };
+        match &mut self.state {
+            State::Claiming { recorder, .. } => {
+                let recorder = recorder.clone();
+                let link = Link::Up { refresh_at: moment.now + URL_REFRESH };
+                self.state = State::Running {
+                    hold: held,
+                    carrier: Carrier::On { recorder: recorder.clone(), link },
+                    media: Media::NotYet { give_up: moment.now + WITHOUT_MEDIA_MAX },
+                };
+                self.placements = self.placements.saturating_add(1);
+                let stop_is_due = self.stop.filter(|stop| stop.at <= moment.now);
+                if let Some(stop) = stop_is_due {
+                    // It was stopped meanwhile: the recorder was told nothing yet, so nothing runs.
+                    self.effects.push_back(Effect::FreePlace { recorder });
+                    self.state = State::Running {
+                        hold: held,
+                        carrier: Carrier::None { retry_at: moment.now },
+                        media: Media::NotYet { give_up: moment.now },
+                    };
+                    return self.finish(moment, stop.reason);
+                }
+                self.outcome = Outcome::Accepted;
+                self.detail = None;
+                self.send_start(recorder);
+                self.changed();
+            }
+            State::Running { hold: hold @ Hold::Asked { .. }, carrier, .. } => {
+                *hold = held;
+                // The old publish URL names the old claim.
+                if let Carrier::On { recorder, link: Link::Up { .. } } = carrier {
+                    let recorder = recorder.clone();
+                    self.send_start(recorder);
+                }
+                self.changed();
+            }
+            State::Running { hold: hold @ Hold::Held { .. }, .. } => *hold = held,
+            State::Stopping { hold, .. } => *hold = held,
+            State::Scheduled | State::Waiting { .. } | State::Ended { .. } => {
+                self.effects.push_back(Effect::ReleaseClaim(claim));
+            }
+        }
+    }
+
+    fn claim_refused(&mut self, moment: Moment, holder: String, since: Timestamp) {
+        match &self.state {
+            State::Claiming { recorder, patience, give_up } => {
+                let (recorder, patience, give_up) = (recorder.clone(), *patience, *give_up);
+                self.detail = Some(format!("{holder} holds {}", self.spec.name));
+                self.not_claimed(moment, recorder, patience, give_up, EndReason::ClaimHeld);
+                if self.outcome == Outcome::Pending {
+                    self.outcome = Outcome::Held { holder, since };
+                }
+            }
+            State::Running { hold: Hold::Asked { .. }, .. } => {
+                self.detail = Some(format!("{holder} has taken {} meanwhile", self.spec.name));
+                self.finish(moment, EndReason::ClaimHeld);
+            }
+            State::Running { hold: Hold::Held { .. }, .. }
+            | State::Scheduled
+            | State::Waiting { .. }
+            | State::Stopping { .. }
+            | State::Ended { .. } => {}
+        }
+    }
+
+    fn claim_unavailable(&mut self, moment: Moment, why: String) {
+        match &mut self.state {
+            State::Claiming { recorder, patience, give_up } => {
+                let (recorder, patience, give_up) = (recorder.clone(), *patience, *give_up);
+                self.detail = Some(format!("its claim could not be written: {why}"));
+                self.not_claimed(moment, recorder, patience, give_up, EndReason::StoreUnavailable);
+                if self.outcome == Outcome::Pending {
+                    self.outcome = Outcome::Unavailable(why);
+                }
+            }
+            State::Running { hold: Hold::Asked { retry_at }, .. } => *retry_at = moment.now + CLAIM_RETRY,
+            State::Running { hold: Hold::Held { .. }, .. }
+            | State::Scheduled
+            | State::Waiting { .. }
+            | State::Stopping { .. }
+            | State::Ended { .. } => {}
+        }
+    }
+
+    /// The first claim was not granted: the answer to a request, or a reason to ask again later.
+    fn not_claimed(
+        &mut self,
+        moment: Moment,
+        recorder: String,
+        patience: Patience,
+        give_up: Instant,
+        reason: EndReason,
+    ) {
+        let stop_is_due = self.stop.filter(|stop| stop.at <= moment.now);
+        let asks_again = patience == Patience::Planned && give_up > moment.now && stop_is_due.is_none();
+        if asks_again {
+            self.effects.push_back(Effect::FreePlace { recorder });
+            self.state = State::Waiting { retry_at: moment.now + CLAIM_RETRY, give_up, patience };
+            self.changed();
+        } else {
+            self.finish(moment, stop_is_due.map_or(reason, |stop| stop.reason));
+        }
+    }
+
+    /// Ends it: the recorder first, the claim last.
+    fn finish(&mut self, moment: Moment, reason: EndReason) {
+        self.stop = None;
+        match &self.state {
+            State::Scheduled | State::Waiting { .. } => self.end(reason),
+            State::Claiming { recorder, .. } => {
+                self.effects.push_back(Effect::FreePlace { recorder: recorder.clone() });
+                self.end(reason);
+            }
+            State::Running { hold, carrier: Carrier::None { .. }, .. } => {
+                let hold = *hold;
+                self.release(hold);
+                self.end(reason);
+            }
+            State::Running { hold, carrier: Carrier::On { recorder, link }, .. } => {
+                let (hold, recorder) = (*hold, recorder.clone());
+                if matches!(link, Link::Up { .. }) {
+                    self.effects.push_back(Effect::SendStop { recorder: recorder.clone() });
+                }
+                let give_up = moment.now + STOP_CONFIRM_MAX;
+                self.state = State::Stopping { hold, recorder, reason, give_up };
+                self.changed();
+            }
+            State::Stopping { .. } | State::Ended { .. } => {}
+        }
+    }
+
+    fn release(&mut self, hold: Hold) {
+        match hold {
+            Hold::Held { claim, .. } => self.effects.push_back(Effect::ReleaseClaim(claim)),
+            // If it is granted yet, it is given back then.
+            Hold::Asked { .. } => {}
+        }
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        if self.outcome == Outcome::Pending && matches!(reason, EndReason::Stopped | EndReason::EndsAt) {
+            self.outcome = Outcome::Stopped;
+        }
+        self.state = State::Ended { reason };
+        self.changed();
+    }
+
+    fn send_start(&mut self, recorder: String) {
+        let first_incarnation = self.incarnation.saturating_add(1);
+        self.effects.push_back(Effect::SendStart { recorder, first_incarnation });
+    }
+
+    fn say(&mut self, detail: &str) {
+        if self.detail.as_deref() != Some(detail) {
+            self.detail = Some(detail.to_owned());
+            self.effects.push_back(Effect::Publish);
+        }
+    }
+
+    fn changed(&mut self) {
+        self.effects.push_back(Effect::Persist);
+        self.effects.push_back(Effect::Publish);
+    }
+}
