@@ -5,6 +5,7 @@
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod events;

@@ -1,0 +1,25 @@
+//! `sluice check CONFIG`
+
+use super::{Failure, say};
+use crate::config::RelayConfig;
+use std::path::PathBuf;
+
+/// Which file.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Arguments {
+    /// The configuration file (TOML). The environment is read as `serve` would read it.
+    config: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let sources = config::Sources {
+        file: Some(arguments.config.clone()),
+        env: config::environment(),
+        prefix: "SLUICE",
+        overrides: Vec::new(),
+    };
+    let checked: RelayConfig = config::load(sources).map_err(|error| Failure::config(error.to_string()))?;
+    let rtmp = checked.rtmp.listen.address();
+    let http = checked.http.listen.address();
+    say(&format!("{} is good: RTMP on {rtmp}, HTTP on {http}", arguments.config.display()))
+}
