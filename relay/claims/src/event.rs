@@ -1,6 +1,7 @@
 //! What happened to a claim, for the audit log and for those who watch.
 
 use crate::{ClaimId, ClaimKey, FencingToken, Label};
+use uuid::Uuid;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +61,8 @@ pub struct Event {
     pub claim_id: Option<ClaimId>,
     /// Under which token; `None` as above.
     pub token: Option<FencingToken>,
+    /// For which stream the claim is or was held, if a bot started one; `None` as above.
+    pub stream_id: Option<Uuid>,
     /// Whose doing or whose loss, by public label.
     pub who: Label,
     /// Why, for people: printable ASCII, bounded.

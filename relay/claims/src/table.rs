@@ -469,6 +469,7 @@ impl Work<'_> {
             key: self.key.clone(),
             claim_id: Some(claim.id),
             token: Some(claim.token),
+            stream_id: claim.holder.stream_id,
             who: claim.holder.label.clone(),
             why: told(why),
         };

@@ -281,6 +281,7 @@ impl Work<'_> {
                     key: self.key.clone(),
                     claim_id: None,
                     token: None,
+                    stream_id: None,
                     who: origin.holder.label.clone(),
                     why: told(&refusal.text()),
                 }));

@@ -170,6 +170,7 @@ impl Work<'_> {
             key: self.key.clone(),
             claim_id: None,
             token: None,
+            stream_id: None,
             who: operator.clone(),
             why: super::told(why),
         };

@@ -1,0 +1,417 @@
+//! The desk's own task.
+
+use super::event::ClaimEvent;
+use super::liveness::{Liveness, Shared};
+use super::outcome::{ActError, Admitted, Reserved};
+use super::register::Register;
+use super::{fresh_id, view};
+use crate::clock;
+use crate::store::{self, Answer, ClaimWrite, Store, StoreError};
+use api::claims::ClaimView;
+use claims::{
+    Block, Change, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label, Origin,
+    Publish, Reference, Refusal, RenewError, Reserve, SaveId,
+};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How many requests are taken in one turn, so that their writes share a commit.
+const TURN_MAX: usize = 256;
+/// How long until a change that the store did not take is offered again.
+const REWRITE_AFTER: Duration = Duration::from_secs(1);
+/// How often the audit log is pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// How long the audit log is kept.
+const AUDIT_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 30);
+/// How many entries the audit log keeps; beyond it the oldest go earlier.
+const AUDIT_ROWS_MAX: u32 = 200_000;
+
+/// What the desk is asked.
+pub(super) enum Command {
+    Publish {
+        contender: ContenderId,
+        key: ClaimKey,
+        holder: Holder,
+        only: Option<ClaimId>,
+        answer: oneshot::Sender<PublishOutcome>,
+    },
+    Reserve {
+        contender: ContenderId,
+        key: ClaimKey,
+        holder: Holder,
+        keep: Duration,
+        answer: oneshot::Sender<Result<Reserved, Refusal>>,
+    },
+    Renew {
+        claim: ClaimId,
+        keep: Duration,
+        answer: oneshot::Sender<Result<Duration, RenewError>>,
+    },
+    Release {
+        claim: ClaimId,
+        why: String,
+        answer: oneshot::Sender<bool>,
+    },
+    ReleaseBy {
+        claim: ClaimId,
+        expected: FencingToken,
+        operator: Label,
+        reason: String,
+        answer: oneshot::Sender<Result<(), ActError>>,
+    },
+    Seize {
+        claim: ClaimId,
+        expected: FencingToken,
+        operator: Label,
+        reason: String,
+        answer: oneshot::Sender<Result<(), ActError>>,
+    },
+    Block {
+        key: ClaimKey,
+        operator: Label,
+        reason: String,
+        lasts: Duration,
+        answer: oneshot::Sender<()>,
+    },
+    Unblock {
+        key: ClaimKey,
+        operator: Label,
+        reason: String,
+        answer: oneshot::Sender<bool>,
+    },
+    List {
+        answer: oneshot::Sender<Vec<ClaimView>>,
+    },
+    Find {
+        claim: ClaimId,
+        answer: oneshot::Sender<Option<ClaimView>>,
+    },
+    IsHeld {
+        claim: ClaimId,
+        answer: oneshot::Sender<bool>,
+    },
+}
+
+/// A publisher's outcome; a refusal with how much later it is told.
+pub(super) type PublishOutcome = Result<Admitted, (Refusal, Duration)>;
+
+/// Who waits for the outcome of a contender.
+enum Asker {
+    Publish(oneshot::Sender<PublishOutcome>),
+    Reserve(oneshot::Sender<Result<Reserved, Refusal>>),
+}
+
+/// A write that the store was given.
+enum Written {
+    Save(SaveId),
+    Change(ClaimKey),
+    Audit,
+    Pruned,
+}
+
+/// The task behind [`super::ClaimDesk`].
+pub struct DeskTask {
+    table: ClaimTable,
+    store: Store,
+    inbox: mpsc::Receiver<Command>,
+    shared: Arc<Shared>,
+    events: broadcast::Sender<ClaimEvent>,
+    askers: HashMap<ContenderId, Asker>,
+    register: Register,
+    /// Writes on their way; at most as many as the store's queue has places.
+    writing: FuturesUnordered<BoxFuture<'static, (Written, bool)>>,
+    /// Keys whose last change did not reach the store.
+    unwritten: BTreeSet<ClaimKey>,
+    rewrite_at: Option<Instant>,
+    prune_at: Instant,
+}
+
+impl DeskTask {
+    pub(super) fn new(
+        table: ClaimTable,
+        store: Store,
+        inbox: mpsc::Receiver<Command>,
+        shared: Arc<Shared>,
+        events: broadcast::Sender<ClaimEvent>,
+    ) -> Self {
+        Self {
+            table,
+            store,
+            inbox,
+            shared,
+            events,
+            askers: HashMap::new(),
+            register: Register::default(),
+            writing: FuturesUnordered::new(),
+            unwritten: BTreeSet::new(),
+            rewrite_at: None,
+            prune_at: clock::now(),
+        }
+    }
+
+    /// Serves until `stop`, or until all handles are gone. Claims stay in the store as they are, so that their holders
+    /// find them after a restart.
+    pub async fn run(mut self, stop: CancellationToken) {
+        self.carry_out();
+        loop {
+            let due = [self.table.poll_timeout(), self.rewrite_at].into_iter().flatten().min();
+            let due = due.map_or(self.prune_at, |due| due.min(self.prune_at));
+            tokio::select! {
+                () = stop.cancelled() => break,
+                command = self.inbox.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => break,
+                },
+                () = self.shared.wake.notified() => {}
+                Some((written, is_done)) = self.writing.next() => self.written(written, is_done),
+                () = tokio::time::sleep_until(due.into()) => {}
+            }
+            // What waits already is taken along, so that one commit serves many.
+            for _ in 0..TURN_MAX {
+                let Ok(command) = self.inbox.try_recv() else { break };
+                self.command(command);
+            }
+            self.read_notes();
+            self.tell_time();
+            self.carry_out();
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = clock::now();
+        // An answer that nobody waits for is no fault: its caller has gone.
+        match command {
+            Command::Publish { contender, key, holder, only, answer } => {
+                let origin = origin(contender, key, holder);
+                self.askers.insert(contender, Asker::Publish(answer));
+                self.table.publish(now, Publish { only, ..Publish::plain(origin) });
+            }
+            Command::Reserve { contender, key, holder, keep, answer } => {
+                let origin = origin(contender, key, holder);
+                self.askers.insert(contender, Asker::Reserve(answer));
+                self.table.reserve(now, Reserve { origin, keep });
+            }
+            Command::Renew { claim, keep, answer } => {
+                let _ = answer.send(self.table.renew(now, claim, keep));
+            }
+            Command::Release { claim, why, answer } => {
+                let _ = answer.send(self.table.release(now, claim, &why));
+            }
+            Command::ReleaseBy { claim, expected, operator, reason, answer } => {
+                let released = self.table.release_by(now, claim, expected, &operator, &reason);
+                let _ = answer.send(released.map_err(ActError::from));
+            }
+            Command::Seize { claim, expected, operator, reason, answer } => {
+                let wall = clock::wall().as_millisecond();
+                let seized = self.table.seize(now, claim, expected, &operator, &reason, wall);
+                let _ = answer.send(seized.map_err(ActError::from));
+            }
+            Command::Block { key, operator, reason, lasts, answer } => {
+                let unix_ms = clock::wall().as_millisecond();
+                self.table.block(now, Block { key, id: fresh_id(), operator, reason, lasts, unix_ms });
+                let _ = answer.send(());
+            }
+            Command::Unblock { key, operator, reason, answer } => {
+                let _ = answer.send(self.table.unblock(now, &key, &operator, &reason));
+            }
+            Command::List { answer } => {
+                self.register.tell_all(&mut self.table);
+                let wall = clock::wall();
+                let _ = answer.send(self.table.claims(now).map(|row| view::view(row, wall)).collect());
+            }
+            Command::Find { claim, answer } => {
+                self.register.tell_all(&mut self.table);
+                let row = self.table.row_of(now, claim);
+                let _ = answer.send(row.map(|row| view::view(row, clock::wall())));
+            }
+            Command::IsHeld { claim, answer } => {
+                let _ = answer.send(self.table.row_of(now, claim).is_some_and(|row| row.holder.is_some()));
+            }
+        }
+    }
+
+    fn read_notes(&mut self) {
+        let notes = self.shared.take_notes();
+        let now = clock::now();
+        for token in notes.heard {
+            self.register.tell(token, &mut self.table);
+        }
+        for token in notes.pongs {
+            self.table.pong(now, token);
+        }
+        for token in notes.finished {
+            self.register.tell(token, &mut self.table);
+            self.table.finish(now, token);
+            self.register.forget(token);
+        }
+        for token in notes.lost {
+            self.register.tell(token, &mut self.table);
+            self.table.lost(now, token, "the connection was lost");
+            self.register.forget(token);
+        }
+        for contender in notes.withdrawn {
+            self.askers.remove(&contender);
+            self.table.withdraw(now, contender);
+            // It was admitted, and left before it heard of it.
+            if let Some(token) = self.register.token_of(contender) {
+                self.table.lost(now, token, "the publisher left while it was admitted");
+                self.register.forget(token);
+            }
+        }
+    }
+
+    fn tell_time(&mut self) {
+        let now = clock::now();
+        if self.table.poll_timeout().is_some_and(|at| at <= now) {
+            // First what was heard meanwhile: nobody is dead whose media only waits to be noticed.
+            self.register.tell_all(&mut self.table);
+            self.table.handle_timeout(now);
+        }
+        if self.rewrite_at.is_some_and(|at| at <= now) {
+            self.rewrite_at = None;
+            for key in std::mem::take(&mut self.unwritten) {
+                self.table.rewrite(now, &key);
+            }
+        }
+        if self.prune_at <= now {
+            self.prune_at = now + PRUNE_EVERY;
+            let store = self.store.clone();
+            self.writing.push(Box::pin(async move {
+                let before = clock::wall().checked_sub(AUDIT_KEPT).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+                let pruned = store.prune_claim_events(before, AUDIT_ROWS_MAX).await;
+                (Written::Pruned, pruned.is_ok())
+            }));
+        }
+    }
+
+    /// Does what the table wants done, until it wants nothing more.
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.table.poll_effect() {
+            match effect {
+                Effect::Save { save, record } => {
+                    let write = ClaimWrite::Change(Change::Put(record));
+                    if let Err(error) = self.write(Written::Save(save), write) {
+                        warn!(%error, "a claim could not be stored");
+                        self.table.not_stored(clock::now(), save);
+                    }
+                }
+                Effect::Persist(change) => {
+                    let key = key_of(&change).clone();
+                    if self.write(Written::Change(key.clone()), ClaimWrite::Change(change)).is_err() {
+                        self.offer_again(key);
+                    }
+                }
+                Effect::Event(event) => self.event(event),
+                Effect::Admitted { contender, key, claim_id, token, kind } => {
+                    self.shared.set_writer(&key, self.table.writer(&key));
+                    let liveness = Liveness::new(token, self.shared.clone());
+                    let orders = self.register.admit(token, contender, liveness.clone());
+                    let admitted = Admitted { claim_id, token, kind, orders, liveness };
+                    let asker = self.askers.remove(&contender);
+                    let is_there = match asker {
+                        Some(Asker::Publish(answer)) => answer.send(Ok(admitted)).is_ok(),
+                        Some(Asker::Reserve(_)) | None => false,
+                    };
+                    if !is_there {
+                        self.shared.note(|notes| {
+                            notes.lost.insert(token);
+                        });
+                    }
+                }
+                Effect::Reserved { contender, key, claim_id, token, .. } => {
+                    let asker = self.askers.remove(&contender);
+                    let row = self.table.row(clock::now(), &key);
+                    let (Some(Asker::Reserve(answer)), Some(row)) = (asker, row) else { continue };
+                    let view = view::view(row, clock::wall());
+                    // Its caller may have gone; then the reservation ends by not being renewed.
+                    let _ = answer.send(Ok(Reserved { claim_id, token, view }));
+                }
+                Effect::Refused { contender, refusal, after } => match self.askers.remove(&contender) {
+                    Some(Asker::Publish(answer)) => drop(answer.send(Err((refusal, after)))),
+                    Some(Asker::Reserve(answer)) => drop(answer.send(Err(refusal))),
+                    None => {}
+                },
+                // The desk lets nobody ask for it: no publisher is received before it is admitted.
+                Effect::Audition { .. } => {}
+                Effect::Probe { token } => self.register.probe(token),
+                Effect::Disconnect { token, why } => self.register.disconnect(token, why),
+            }
+        }
+    }
+
+    fn event(&mut self, event: claims::Event) {
+        let at = clock::wall();
+        self.shared.set_writer(&event.key, self.table.writer(&event.key));
+        info!(what = event.what.as_str(), key = %event.key, who = %event.who, why = %event.why, "claim");
+        let row = self.table.row(clock::now(), &event.key).map(|row| view::view(row, at));
+        let told = ClaimEvent {
+            what: event.what,
+            key: event.key.clone(),
+            claim_id: event.claim_id,
+            token: event.token,
+            stream_id: event.stream_id,
+            who: event.who.clone(),
+            why: event.why.clone(),
+            at,
+            row,
+        };
+        // Nobody may be watching.
+        let _ = self.events.send(told);
+        if let Err(error) = self.write(Written::Audit, ClaimWrite::Event(event, at)) {
+            warn!(%error, "a claim event is missing in the audit log");
+        }
+    }
+
+    /// Hands a write to the store, in order with all others.
+    fn write(&mut self, written: Written, write: ClaimWrite) -> Result<(), StoreError> {
+        let answer: Answer<()> = self.store.submit_claims(vec![write])?;
+        self.writing.push(Box::pin(async move {
+            let answered = tokio::time::timeout(store::ANSWER_WITHIN, answer).await;
+            let is_done = matches!(answered, Ok(Ok(Ok(()))));
+            (written, is_done)
+        }));
+        Ok(())
+    }
+
+    fn written(&mut self, written: Written, is_done: bool) {
+        let now = clock::now();
+        match (written, is_done) {
+            (Written::Save(save), true) => self.table.stored(now, save),
+            (Written::Save(save), false) => {
+                warn!("a claim could not be stored; its publisher is refused");
+                self.table.not_stored(now, save);
+            }
+            (Written::Change(key), false) => self.offer_again(key),
+            (Written::Audit, false) => warn!("a claim event is missing in the audit log"),
+            (Written::Pruned, false) => warn!("the audit log could not be pruned; tried again in an hour"),
+            (Written::Change(_) | Written::Audit | Written::Pruned, true) => {}
+        }
+    }
+
+    fn offer_again(&mut self, key: ClaimKey) {
+        self.unwritten.insert(key);
+        self.rewrite_at = Some(clock::now() + REWRITE_AFTER);
+    }
+}
+
+fn origin(contender: ContenderId, key: ClaimKey, holder: Holder) -> Origin {
+    let fresh_id = fresh_id();
+    // The id's last bits are random; two of them are enough to find a refusal by.
+    let [.., high, low] = fresh_id.get().into_bytes();
+    let reference = Reference(u16::from_be_bytes([high, low]));
+    Origin { contender, key, holder, fresh_id, reference, unix_ms: clock::wall().as_millisecond() }
+}
+
+const fn key_of(change: &Change) -> &ClaimKey {
+    match change {
+        Change::Put(record) => &record.key,
+        Change::Remove(key) | Change::Blocks(key, _) => key,
+    }
+}
