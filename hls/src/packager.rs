@@ -98,6 +98,7 @@ pub struct Packager {
     /// Parts of the segment that was completed last.
     last_parts: u64,
     changed: bool,
+    published: bool,
     ended: bool,
 }
 
@@ -119,6 +120,7 @@ impl Packager {
             multivariant: None,
             last_parts: 0,
             changed: false,
+            published: false,
             ended: false,
         }
     }
@@ -184,7 +186,7 @@ impl Packager {
         self.timeline.reset();
         self.token = self.token.max(token);
         self.live.window_mut().token = self.token;
-        self.changed = self.multivariant.is_some();
+        self.changed = self.published;
         self.publish();
     }
 
@@ -219,7 +221,7 @@ impl Packager {
         }
         self.end_run();
         self.ended = true;
-        if self.multivariant.is_some() {
+        if self.published || self.changed {
             self.changed = true;
             self.publish();
         } else {
@@ -506,6 +508,7 @@ impl Packager {
             multivariant: Arc::clone(multivariant),
         };
         drop(window);
+        self.published = true;
         self.live.publish(Stage::Published(Arc::new(snapshot)));
     }
 }

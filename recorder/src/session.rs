@@ -5,16 +5,15 @@
 //! the next one is asked for only after all processes of the last one are gone, that each has a larger incarnation
 //! number, and that [`Effect::Ended`] is the last effect and comes exactly once.
 
-mod backoff;
 mod limits;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-pub use limits::Limits;
+pub(crate) use limits::Limits;
 
+use crate::backoff::Backoff;
 use api::control::{Job, WorkerReport};
-use backoff::Backoff;
 use ipc::{EndReason, Order, Report, WorkerSpec};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ const DETAIL_BYTES_MAX: usize = 512;
 
 /// What happened.
 #[derive(Debug)]
-pub enum Input {
+pub(crate) enum Input {
     /// The worker asked for by [`Effect::Spawn`] runs.
     Started {
         /// Its process id.
@@ -39,13 +38,18 @@ pub enum Input {
     Overlong,
     /// The worker and all processes that it started are gone, or it could not be started.
     Gone(Exit),
-    /// The relay wants the stream to end, within the given time.
+    /// The stream is to end.
     Stop {
         /// The budget.
         within: Duration,
+        /// Whose wish it is.
+        by: StoppedBy,
     },
     /// End at once, without asking the worker.
-    Kill,
+    Kill {
+        /// Whose wish it is.
+        by: StoppedBy,
+    },
     /// The relay wants another worker.
     Restart {
         /// For people.
@@ -58,9 +62,27 @@ pub enum Input {
     },
 }
 
+/// Who wants a stream to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoppedBy {
+    /// The relay.
+    Relay,
+    /// This recorder, which shuts down; the stream should go on elsewhere.
+    Recorder,
+}
+
+impl StoppedBy {
+    fn end(self) -> Next {
+        match self {
+            Self::Relay => Next::End("stopped", "stopped as asked".into()),
+            Self::Recorder => Next::End("recorder_stopped", "the recorder shuts down".into()),
+        }
+    }
+}
+
 /// How a worker's processes ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// With this exit code.
     Code(i32),
     /// By this signal.
@@ -71,7 +93,7 @@ pub enum Exit {
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Start a worker with these orders.
     Spawn(Box<WorkerSpec>),
     /// Write a line to the worker.
@@ -93,7 +115,7 @@ pub enum Effect {
 
 /// A job that cannot be done here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub(crate) enum Unfit {
     /// Calls of this kind cannot be entered.
     #[error("this recorder cannot enter calls of kind {0}")]
     Kind(&'static str),
@@ -131,7 +153,7 @@ enum Next {
 }
 
 /// One stream on this recorder.
-pub struct Session {
+pub(crate) struct Session {
     job: Job,
     template: WorkerSpec,
     limits: Limits,
@@ -149,7 +171,7 @@ impl Session {
     /// # Errors
     ///
     /// When this recorder cannot do the job.
-    pub fn new(now: Instant, job: Job, limits: Limits, seed: u64) -> Result<Self, Unfit> {
+    pub(crate) fn new(now: Instant, job: Job, limits: Limits, seed: u64) -> Result<Self, Unfit> {
         let template = worker::template(&job, &limits)?;
         let incarnation = job.first_incarnation;
         let mut session = Self {
@@ -168,17 +190,15 @@ impl Session {
     }
 
     /// Takes what happened.
-    pub fn handle(&mut self, now: Instant, input: Input) {
+    pub(crate) fn handle(&mut self, now: Instant, input: Input) {
         match input {
             Input::Started { pid } => self.started(now, pid),
             Input::Report(report) => self.heard(now, report),
             Input::Overlong => self.replace(now, EndReason::Bug, "the worker wrote an overlong line".into()),
             Input::Gone(exit) => self.gone(now, exit),
-            Input::Stop { within } => {
-                self.leave(now, within, Next::End("stopped", "stopped as asked".into()));
-            }
-            Input::Kill => {
-                self.leave(now, Duration::ZERO, Next::End("stopped", "stopped at once".into()));
+            Input::Stop { within, by } => self.leave(now, within, by.end()),
+            Input::Kill { by } => {
+                self.leave(now, Duration::ZERO, by.end());
                 self.handle_timeout(now);
             }
             Input::Restart { reason } => self.restart(now, &reason),
@@ -187,7 +207,7 @@ impl Session {
     }
 
     /// Does what is due by now.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         match &mut self.state {
             State::Running(worker) => {
                 if let Some((reason, detail)) = worker.overdue(now, &self.limits) {
@@ -217,7 +237,7 @@ impl Session {
 
     /// When [`Session::handle_timeout`] is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let due = match &self.state {
             State::Running(worker) => Some(worker.due()),
             State::Ending(ending) => [ending.terminate, ending.kill].into_iter().flatten().min(),
@@ -228,7 +248,7 @@ impl Session {
     }
 
     /// The next thing to do.
-    pub fn poll_effect(&mut self) -> Option<Effect> {
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 

@@ -18,8 +18,10 @@ pub(super) struct Worker {
     pub(super) publishing_since: Option<Instant>,
     pub(super) last_word: Option<EndReason>,
     last_detail: String,
-    /// By when the next state must be reached, before publishing; by when the next line must come, after.
-    deadline: Instant,
+    /// By when the next state must be reached; none once it publishes.
+    stage_ends: Option<Instant>,
+    /// By when the next line must come, whatever it says.
+    silence_ends: Instant,
 }
 
 impl Worker {
@@ -33,7 +35,8 @@ impl Worker {
             publishing_since: None,
             last_word: None,
             last_detail: String::new(),
-            deadline: now + limits.start,
+            stage_ends: Some(now + limits.start),
+            silence_ends: now + limits.silence,
         }
     }
 
@@ -44,12 +47,12 @@ impl Worker {
             Report::State { state, detail } => {
                 let is_new_state = self.state != state;
                 if is_new_state {
-                    self.deadline = match state {
-                        WorkerState::Starting => self.deadline,
-                        WorkerState::Joining => now + limits.join + JOIN_MARGIN,
-                        WorkerState::Joined => now + limits.publish,
-                        WorkerState::Publishing | WorkerState::Degraded => now + limits.silence,
-                        WorkerState::Leaving => now + limits.stop_within,
+                    self.stage_ends = match state {
+                        WorkerState::Starting => self.stage_ends,
+                        WorkerState::Joining => Some(now + limits.join + JOIN_MARGIN),
+                        WorkerState::Joined => Some(now + limits.publish),
+                        WorkerState::Publishing | WorkerState::Degraded => None,
+                        WorkerState::Leaving => Some(now + limits.stop_within),
                     };
                 }
                 if state == WorkerState::Publishing && !was_on_air {
@@ -71,9 +74,7 @@ impl Worker {
                 false
             }
         };
-        if matches!(self.state, WorkerState::Publishing | WorkerState::Degraded) {
-            self.deadline = now + limits.silence;
-        }
+        self.silence_ends = now + limits.silence;
         is_news
     }
 
@@ -81,33 +82,35 @@ impl Worker {
         matches!(self.state, WorkerState::Joined | WorkerState::Publishing | WorkerState::Degraded)
     }
 
-    pub(super) const fn due(&self) -> Instant {
-        self.deadline
+    /// When it will be late if nothing comes.
+    pub(super) fn due(&self) -> Instant {
+        self.stage_ends.map_or(self.silence_ends, |stage_ends| stage_ends.min(self.silence_ends))
     }
 
     /// What it is late with, if it is.
     pub(super) fn overdue(&self, now: Instant, limits: &Limits) -> Option<(EndReason, String)> {
-        if now < self.deadline {
+        let failed = |detail: String| Some((EndReason::CellFailed, detail));
+        if now >= self.silence_ends {
+            return failed(format!("the worker said nothing for {} s", limits.silence.as_secs()));
+        }
+        if self.stage_ends.is_none_or(|stage_ends| now < stage_ends) {
             return None;
         }
-        let seconds = |limit: Duration| limit.as_secs();
-        Some(match self.state {
+        match self.state {
             WorkerState::Starting => {
-                let detail = format!("display, sound and browser were not up in {} s", seconds(limits.start));
-                (EndReason::CellFailed, detail)
+                failed(format!("display, sound and browser were not up in {} s", limits.start.as_secs()))
             }
             WorkerState::Joining => {
-                (EndReason::JoinFailed, format!("the call did not play in {} s", seconds(limits.join)))
+                let detail = format!("the call did not play in {} s", limits.join.as_secs());
+                Some((EndReason::JoinFailed, detail))
             }
             WorkerState::Joined => {
-                let detail = format!("no frame reached the relay in {} s", seconds(limits.publish));
-                (EndReason::CellFailed, detail)
+                failed(format!("no frame reached the relay in {} s", limits.publish.as_secs()))
             }
-            WorkerState::Publishing | WorkerState::Degraded => {
-                (EndReason::CellFailed, format!("the worker said nothing for {} s", seconds(limits.silence)))
-            }
-            WorkerState::Leaving => (EndReason::CellFailed, "the worker began to leave and did not end".into()),
-        })
+            // These have no stage that ends; the silence alone counts.
+            WorkerState::Publishing | WorkerState::Degraded => None,
+            WorkerState::Leaving => failed("the worker began to leave and did not end".into()),
+        }
     }
 
     /// Why it ended. The exit code is the last word; the last line only adds words for people.
@@ -128,8 +131,12 @@ impl Worker {
                 Some(EndReason::Bug) => words(EndReason::Bug, "the worker has a bug"),
                 None => (EndReason::CellFailed, format!("the worker ended with the unknown code {code}")),
             },
-            Exit::Signal(signal) => (EndReason::CellFailed, format!("the worker was ended by signal {signal}")),
-            Exit::NotStarted(why) => (EndReason::CellFailed, format!("the worker could not be started: {why}")),
+            Exit::Signal(signal) => {
+                (EndReason::CellFailed, format!("the worker was ended by signal {signal}"))
+            }
+            Exit::NotStarted(why) => {
+                (EndReason::CellFailed, format!("the worker could not be started: {why}"))
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ const feed = new Feed(
     lost: (retryMs) => connectionLost(`Trying again in ${Math.ceil(retryMs / 1_000)} s.`),
     refused: async (response) => {
       if (response.status === 401) {
-        connectionLost("", "This relay asks for a token.");
+        connectionLost("", "This relay asks for a token.", "Token needed");
         dialogs.askToken();
         return false;
       }
@@ -95,12 +95,12 @@ function connected(): void {
   setText(byId("feed"), "Connected");
 }
 
-function connectionLost(why: string, what = "The connection to the relay is lost."): void {
+function connectionLost(why: string, what = "The connection to the relay is lost.", short = "Connection lost"): void {
   byId("lost").hidden = false;
   setText(byId("lost-what"), what);
   setText(byId("lost-why"), known ? `${why} What is shown below may be out of date.` : why);
   document.body.dataset["feed"] = "lost";
-  setText(byId("feed"), "Connection lost");
+  setText(byId("feed"), short);
 }
 
 function draw(): void {

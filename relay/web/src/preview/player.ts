@@ -36,12 +36,13 @@ export class Player {
   private generation = 0;
   private ticker: number | undefined;
   private retry: number | undefined;
-  private readonly backoff = new Backoff({ firstMs: 700, longestMs: 10_000 });
+  private readonly backoff = new Backoff({ firstMs: 700, longestMs: 8_000 });
   private lastTime = 0;
   private progressAt = 0;
   private triedAt = 0;
   private stalledAt = 0;
   private mediaErrorAt = -Infinity;
+  private gently = false;
   private pausedByViewer = false;
 
   constructor(
@@ -82,6 +83,11 @@ export class Player {
     this.teardown();
     this.backoff.reset();
     this.set("none");
+  }
+
+  /** There is news that the stream is back: a try that waits for its time is made now. */
+  hurry(): void {
+    if (this.retry !== undefined) this.load();
   }
 
   /** The viewer pauses or goes on; going on means at the live edge. */
@@ -169,12 +175,16 @@ export class Player {
     const gently = !over && hls !== null && hls.levels.length > 0 && this.backoff.attempts < 3;
     const wait = over ? OVER_MS : this.backoff.next();
     if (this.state === "playing") this.set("stalled");
-    this.retry = window.setTimeout(() => {
-      this.retry = undefined;
-      this.triedAt = performance.now();
-      if (gently && hls === this.hls) hls.startLoad();
-      else void this.build();
-    }, wait);
+    this.gently = gently;
+    this.retry = window.setTimeout(() => this.load(), wait);
+  }
+
+  private load(): void {
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    this.triedAt = performance.now();
+    if (this.gently && this.hls) this.hls.startLoad();
+    else void this.build();
   }
 
   private tick(): void {

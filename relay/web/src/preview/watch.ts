@@ -26,7 +26,7 @@ export interface WatchHandler {
 }
 
 export class StatusWatch {
-  private readonly backoff = new Backoff({ firstMs: 1_000, longestMs: 15_000 });
+  private readonly backoff = new Backoff({ firstMs: 1_000, longestMs: 10_000 });
   private readonly url: string;
   private readonly playlist: string;
   private readonly feed: Feed;

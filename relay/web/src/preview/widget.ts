@@ -76,9 +76,11 @@ export function startWidget(options: WidgetOptions): void {
       status: (heard) => {
         // A stream that begins again has shown no picture yet.
         if (status && !isPlayable(status) && isPlayable(heard)) played = player === "playing";
+        const back = heard.state === "live" && (!reached || status?.state !== "live");
         reached = true;
         status = heard;
         update();
+        if (back) video.hurry();
       },
       unreachable: () => {
         reached = false;
