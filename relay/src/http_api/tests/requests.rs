@@ -79,6 +79,13 @@ async fn a_foreign_page_can_do_nothing_through_the_operators_browser() {
 }
 
 #[tokio::test]
+async fn a_proxy_on_this_machine_does_not_open_the_api_to_the_world() {
+    let relay = Relay::new().await;
+    let proxied = reqwest::Client::new().get(relay.url("/streams")).header("X-Forwarded-For", "203.0.113.9");
+    Answer::of(proxied.send().await.unwrap()).await.is_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
 async fn the_first_token_ends_the_freedom_and_scopes_hold() {
     let relay = Relay::new().await;
     let minted = relay.post("/tokens", &json!({ "label": "desk", "scopes": ["view"] })).await;
