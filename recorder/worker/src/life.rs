@@ -63,7 +63,7 @@ pub(crate) async fn run(
     };
     reports.state(WorkerState::Leaving, Some(&ending.detail));
     if matches!(ending.reason, EndReason::CellFailed | EndReason::Bug) {
-        abandon(source, running, &ending, reports).await;
+        abandon(source, running, &ending, reports);
     } else {
         leave(source, running, within).await;
     }
@@ -150,15 +150,13 @@ async fn show_life(flow: &Flow, reports: &Reports) -> Infallible {
     }
 }
 
-/// Leaves a broken cell: every step may hang, and Xlib ends the whole process once its display has gone, so the last
-/// word comes first. No goodbye to the relay: it then keeps the stream for the worker that replaces this one.
-async fn abandon(source: impl CallSource, running: Running<'_>, ending: &Ending, reports: &Reports) {
+/// Leaves a broken cell: the last word comes first, since every step may hang, and Xlib ends the whole process at the
+/// next picture once its display has gone. Nothing is stopped in order, and nobody says goodbye to the relay: it then
+/// keeps the stream for the worker that replaces this one.
+fn abandon(source: impl CallSource, running: Running<'_>, ending: &Ending, reports: &Reports) {
     reports.ended(ending);
-    drop(running.publishing);
-    if let Some(pipeline) = running.pipeline {
-        pipeline.stop(STEP_WITHIN).await;
-    }
-    drop(source); // kills what it started; the display must not go before the pipeline that captures it
+    std::mem::forget(running.pipeline); // stopping it would talk to the display
+    std::mem::forget(source); // dropping it would kill the display while it is captured
 }
 
 /// The relay first, so that it sees an end and not a loss; then the encoder; then the call.

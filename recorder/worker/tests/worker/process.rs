@@ -95,7 +95,9 @@ impl Worker {
         let mut last = String::new();
         while let Ok(report) = self.reports.recv_timeout(Duration::from_secs(1)) {
             if let Report::Ended { reason, detail } = report {
-                assert_eq!(status.code(), Some(reason.exit_code().into()));
+                // Xlib ends the process with 1 when its display has gone, at any moment after the last word.
+                let told = Some(reason.exit_code().into());
+                assert!(status.code() == told || status.code() == Some(1), "{reason:?}, but {status}");
                 last = detail;
             }
         }

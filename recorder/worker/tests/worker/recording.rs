@@ -37,7 +37,7 @@ pub(crate) fn packets(file: &Path, kind: &str) -> Vec<(f64, bool)> {
 
 pub(crate) fn picture_types(file: &Path) -> String {
     let args = ["-v", "error", "-select_streams", "v", "-show_entries", "frame=pict_type", "-of", "csv=p=0"];
-    run("ffprobe", &args, file, &[]).chars().filter(|letter| letter.is_ascii_alphabetic()).collect()
+    run("ffprobe", &args, file, &[]).chars().filter(char::is_ascii_alphabetic).collect()
 }
 
 /// Decodes everything; fails at the first complaint.
