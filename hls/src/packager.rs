@@ -213,9 +213,14 @@ impl Packager {
         if self.ended {
             return;
         }
-        if let Run::Learning { units, .. } = &mut self.run {
+        if let Run::Learning { driver, units } = &mut self.run {
             let units = std::mem::take(units);
-            if let Err(error) = self.start_cutting(units) {
+            let has = |kind| *driver == kind || units.iter().any(|unit| unit.kind == kind);
+            let tracks = Tracks {
+                video: self.tracks.video.clone().filter(|_| has(TrackKind::Video)),
+                audio: self.tracks.audio.clone().filter(|_| has(TrackKind::Audio)),
+            };
+            if let Err(error) = self.start_cutting(units, tracks) {
                 tracing::debug!(%error, "the stream ended before it could be packaged");
             }
         }
@@ -269,17 +274,15 @@ impl Packager {
 
     /// Brings a unit to where its run is.
     fn route(&mut self, wall: i64, unit: Unit) -> Result<(), PushError> {
+        let mut tracks = self.wanted_tracks(&unit);
         let is_picture_key = unit.kind == TrackKind::Video && unit.keyframe;
-        if is_picture_key {
-            let wanted = self.wanted_tracks(&unit);
-            let must_restart = match &self.run {
-                Run::Waiting { .. } => false,
-                Run::Learning { driver, .. } => *driver == TrackKind::Audio,
-                Run::Cutting { tracks, .. } => *tracks != wanted,
-            };
-            if must_restart {
-                self.close_run();
-            }
+        let must_restart = match &self.run {
+            Run::Waiting { .. } => false,
+            Run::Learning { driver, .. } => *driver == TrackKind::Audio,
+            Run::Cutting { tracks: current, .. } => *current != tracks,
+        };
+        if is_picture_key && must_restart {
+            self.close_run();
         }
         match &mut self.run {
             Run::Waiting { sound_since } => {
@@ -296,7 +299,7 @@ impl Packager {
                 }
                 self.wall.observe(wall, unit.at);
                 if self.live.window().learned.is_some() {
-                    return self.start_cutting(vec![unit]);
+                    return self.start_cutting(vec![unit], tracks);
                 }
                 self.run = Run::Learning { driver: unit.kind, units: vec![unit] };
                 Ok(())
@@ -318,8 +321,12 @@ impl Packager {
                 if !learn::is_enough(units, *driver, known, self.config.segment_min) {
                     return Ok(());
                 }
+                // Only now it is known whether there is any sound.
+                let is_mute = units.iter().all(|unit| unit.kind == TrackKind::Video);
+                tracks.video = tracks.video.filter(|_| *driver == TrackKind::Video);
+                tracks.audio = tracks.audio.filter(|_| !is_mute);
                 let units = std::mem::take(units);
-                self.start_cutting(units)
+                self.start_cutting(units, tracks)
             }
             Run::Cutting { segmenter, tracks, start } => {
                 let is_of_run = match (segmenter.driver(), unit.kind) {
@@ -342,39 +349,29 @@ impl Packager {
         }
     }
 
-    /// What a run that begins with this picture should be made of.
-    fn wanted_tracks(&self, picture: &Unit) -> Tracks {
-        let run_is_young = match &self.run {
-            Run::Waiting { .. } | Run::Learning { .. } => true,
-            Run::Cutting { start, segmenter, .. } => {
-                segmenter.driver() == TrackKind::Audio || picture.at - start < SOUND_MISSING_MICROS
+    /// What a run that begins with this unit should be made of.
+    fn wanted_tracks(&self, first: &Unit) -> Tracks {
+        let with_sound = match (first.kind, &self.run) {
+            (TrackKind::Audio, _) => true,
+            // To be seen.
+            (TrackKind::Video, Run::Waiting { .. } | Run::Learning { .. }) => true,
+            (TrackKind::Video, Run::Cutting { tracks, start, segmenter }) => {
+                let missing = |since: i64| first.at - since >= SOUND_MISSING_MICROS;
+                let is_heard = self.newest_audio.is_some_and(|heard| !missing(heard));
+                let is_young = segmenter.driver() == TrackKind::Audio || !missing(*start);
+                is_heard || (is_young && tracks.audio.is_some())
             }
         };
-        let is_heard = self.newest_audio.is_some_and(|heard| picture.at - heard < SOUND_MISSING_MICROS);
-        let had_sound = match &self.run {
-            Run::Cutting { tracks, .. } => tracks.audio.is_some(),
-            Run::Waiting { .. } | Run::Learning { .. } => true,
-        };
-        let with_sound = is_heard || (run_is_young && had_sound);
-        let audio = self.tracks.audio.clone().filter(|_| with_sound);
-        Tracks { video: self.tracks.video.clone(), audio }
+        Tracks {
+            video: self.tracks.video.clone().filter(|_| first.kind == TrackKind::Video),
+            audio: self.tracks.audio.clone().filter(|_| with_sound),
+        }
     }
 
-    /// Starts a run with the units it has so far.
-    fn start_cutting(&mut self, units: Vec<Unit>) -> Result<(), PushError> {
+    /// Starts a run of `tracks` with the units it has so far.
+    fn start_cutting(&mut self, units: Vec<Unit>, tracks: Tracks) -> Result<(), PushError> {
         let Some(first) = units.first() else { return Ok(()) };
         let (driver, start) = (first.kind, first.at);
-        let was_learning = matches!(self.run, Run::Learning { .. });
-        let tracks = match driver {
-            TrackKind::Audio => Tracks { video: None, audio: self.tracks.audio.clone() },
-            TrackKind::Video => {
-                let mut tracks = self.wanted_tracks(first);
-                if was_learning && units.iter().all(|unit| unit.kind == TrackKind::Video) {
-                    tracks.audio = None;
-                }
-                tracks
-            }
-        };
         self.run = Run::Waiting { sound_since: None };
         let rules = {
             let mut window = self.live.window_mut();

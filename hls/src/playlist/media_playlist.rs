@@ -18,8 +18,9 @@ pub(crate) enum Scope {
 /// CAN-SKIP-UNTIL in target durations: the least that is allowed.
 const SKIP_UNTIL_TARGETS: i64 = 6;
 
-/// Parts are listed this many target durations back from the end (§4.4.4.9).
-const PARTS_LISTED_TARGETS: i64 = 3;
+/// Parts are listed this many target durations back from the end (§4.4.4.9), and for this many segments with the open
+/// one: some readers take the one for the other.
+const PARTS_LISTED_TARGETS: usize = 3;
 
 /// The playlist of `window`, or `None` where the scope is [`Scope::Delta`] and nothing can be skipped.
 pub(crate) fn media_playlist(window: &Window, rules: &Rules, ended: bool, scope: Scope) -> Option<String> {
@@ -38,6 +39,7 @@ pub(crate) fn media_playlist(window: &Window, rules: &Rules, ended: bool, scope:
         line(out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
     }
     let total: i64 = window.listed_and_open().map(Segment::duration).sum();
+    let last = window.listed().len();
     let mut start = 0;
     let mut init = None;
     let inits_differ = window.listed_and_open().any(|segment| Some(segment.init) != first_init(window));
@@ -56,7 +58,8 @@ pub(crate) fn media_playlist(window: &Window, rules: &Rules, ended: bool, scope:
             }
             init = Some(segment.init);
             line(out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", Date(segment.date)));
-            if !ended && total - start <= PARTS_LISTED_TARGETS * target {
+            let is_recent = total - start <= PARTS_LISTED_TARGETS as i64 * target;
+            if !ended && is_recent && index + PARTS_LISTED_TARGETS > last {
                 parts(out, segment);
             }
             let is_complete = window.open.as_ref().is_none_or(|open| open.msn != segment.msn);

@@ -186,23 +186,29 @@ impl Line {
 
     /// Reads on until a worker has the state.
     pub(crate) async fn worker(&mut self, state: &str) -> WorkerReport {
-        loop {
-            match self.next().await {
-                FromRecorder::Worker { worker } if worker.state == state => return worker,
-                FromRecorder::Ended { reason, detail, .. } => panic!("ended: {reason}: {detail}"),
-                _ => {}
+        let wanted = async {
+            loop {
+                match self.next().await {
+                    FromRecorder::Worker { worker } if worker.state == state => return worker,
+                    FromRecorder::Ended { reason, detail, .. } => panic!("ended: {reason}: {detail}"),
+                    _ => {}
+                }
             }
-        }
+        };
+        timeout(PATIENCE, wanted).await.expect("a worker in this state")
     }
 
     /// Reads on until a stream has ended; the reason and the detail.
     pub(crate) async fn ended(&mut self, stream: Uuid) -> (String, String) {
-        loop {
-            if let FromRecorder::Ended { stream_id, reason, detail } = self.next().await {
-                assert_eq!(stream_id, stream);
-                return (reason, detail);
+        let wanted = async {
+            loop {
+                if let FromRecorder::Ended { stream_id, reason, detail } = self.next().await {
+                    assert_eq!(stream_id, stream);
+                    return (reason, detail);
+                }
             }
-        }
+        };
+        timeout(PATIENCE, wanted).await.expect("the stream's end")
     }
 
     pub(crate) async fn start(&mut self) -> Uuid {

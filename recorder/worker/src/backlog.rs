@@ -185,7 +185,7 @@ mod tests {
         }
         assert_eq!(queue.restart(), 9);
         assert_eq!(queue.push(picture(70)), 1);
-        queue.push(sound(1));
+        queue.push(sound(187)); // just before picture 120
         assert_eq!(queue.push(picture(120)), 0);
         assert_eq!(queue.frames.len(), 2);
         assert_eq!(queue.restart(), 0);

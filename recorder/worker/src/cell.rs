@@ -23,6 +23,8 @@ use tokio::process::Command;
 const MARK: &str = "SLUICE_WORKER_CELL";
 /// How long ending the rest may take; a killed process usually goes within a few milliseconds.
 const KILL_WITHIN: Duration = Duration::from_millis(500);
+/// The display server.
+pub(crate) const DISPLAY_PROGRAM: &str = "Xvfb";
 
 /// The folder of the cell, below the worker's current folder.
 pub(crate) fn folder() -> io::Result<PathBuf> {
@@ -105,7 +107,9 @@ pub(crate) fn command(program: &str) -> Command {
     command
 }
 
-/// Kills everything that descends from this process, whatever group or session it moved to, and waits for that.
+/// Kills everything that descends from this process, whatever group or session it moved to, and waits for that. All
+/// but the display: Xlib would end this process at once, with an exit code of its own. The kernel kills the display
+/// when this process has gone.
 pub(crate) fn kill_descendants() {
     let give_up = clock::now() + KILL_WITHIN;
     loop {
@@ -120,36 +124,38 @@ pub(crate) fn kill_descendants() {
     }
 }
 
-/// Reads the process table; zombies do not count.
+/// Reads the process table; zombies and the display do not count.
 fn living_descendants() -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
     for entry in entries.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        if let Some((state, parent)) = parse_stat(&stat) {
-            children.entry(parent).or_default().push((pid, state != 'Z' && state != 'X'));
+        if let Some((name, state, parent)) = parse_stat(&stat) {
+            let counts = !matches!(state, 'Z' | 'X') && name != DISPLAY_PROGRAM;
+            children.entry(parent).or_default().push((pid, counts));
         }
     }
     let mut living = Vec::new();
     let mut seen = HashSet::new(); // the table is no snapshot, so what we read need not be a tree
     let mut unvisited = vec![getpid().as_raw_nonzero().get()];
     while let Some(parent) = unvisited.pop() {
-        for &(pid, alive) in children.get(&parent).map(Vec::as_slice).unwrap_or_default() {
+        for &(pid, counts) in children.get(&parent).map(Vec::as_slice).unwrap_or_default() {
             if seen.insert(pid) {
                 unvisited.push(pid);
-                living.extend(Pid::from_raw(pid).filter(|_| alive));
+                living.extend(Pid::from_raw(pid).filter(|_| counts));
             }
         }
     }
     living
 }
 
-/// State and parent in /proc/PID/stat; the program's name before them may contain anything.
-fn parse_stat(stat: &str) -> Option<(char, i32)> {
-    let (_, rest) = stat.rsplit_once(')')?;
+/// Name, state and parent in /proc/PID/stat; the name may contain anything, brackets and spaces too.
+fn parse_stat(stat: &str) -> Option<(&str, char, i32)> {
+    let (before, rest) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
     let mut words = rest.split_ascii_whitespace();
-    Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
+    Some((name, words.next()?.chars().next()?, words.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_program_name_with_brackets_and_spaces_does_not_confuse_the_process_table() {
-        assert_eq!(parse_stat("12 (a) Z 1 (b c) S 34 12 12 0"), Some(('S', 34)));
+        assert_eq!(parse_stat("12 (a) Z 1 (b c) S 34 12 12 0"), Some(("a) Z 1 (b c", 'S', 34)));
         assert_eq!(parse_stat("12 (cut"), None);
     }
 

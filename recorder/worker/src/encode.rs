@@ -11,8 +11,10 @@ use ipc::Profile;
 
 /// Raw pictures that may wait for the encoder; beyond it the oldest are lost.
 const RAW_PICTURES_MAX: u32 = 4;
-/// Raw sound that may wait for the encoder, in nanoseconds; beyond it the oldest is lost.
-const RAW_SOUND_NANOS_MAX: u64 = 300_000_000;
+/// Raw sound that may wait for the encoder, in nanoseconds; beyond it the oldest is lost, and silence takes its place.
+const RAW_SOUND_NANOS_MAX: u64 = 1_000_000_000;
+/// How far sound may be off its time before it is filled up or cut, in nanoseconds. GStreamer's own 40 ms can be seen.
+const SOUND_SLACK_NANOS: u64 = 5_000_000;
 /// Encoded frames that may wait for the tap, which never blocks.
 const ENCODED_FRAMES_MAX: u32 = 32;
 /// Over what time the bit rate is capped.
@@ -100,7 +102,10 @@ pub(crate) fn add_audio(pipeline: &gst::Pipeline, source: &gst::Element) -> Resu
             element("audioconvert", "audio-convert").build(),
             element("audioresample", "audio-resample").build(),
             filter("audio-raw", &raw),
-            element("audiorate", "audio-rate").property("skip-to-first", true).build(),
+            element("audiorate", "audio-rate")
+                .property("skip-to-first", true)
+                .property("tolerance", SOUND_SLACK_NANOS)
+                .build(),
             element("avenc_aac", "audio-encoder").property("bitrate", SOUND_BITS_PER_SECOND).build(),
             element("aacparse", "audio-parser").build(),
             filter("audio-coded", &aac),

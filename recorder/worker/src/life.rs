@@ -62,13 +62,11 @@ pub(crate) async fn run(
         never = show_life(&flow, reports) => match never {},
     };
     reports.state(WorkerState::Leaving, Some(&ending.detail));
-    // In a broken cell every step may hang, and Xlib ends the process when its display has gone. No goodbye, either:
-    // the relay then keeps the stream for the worker that replaces this one.
     if matches!(ending.reason, EndReason::CellFailed | EndReason::Bug) {
-        std::mem::forget(running);
-        return ending;
+        abandon(source, running, &ending, reports);
+    } else {
+        leave(source, running, within).await;
     }
-    leave(source, running, within).await;
     ending
 }
 
@@ -150,6 +148,15 @@ async fn show_life(flow: &Flow, reports: &Reports) -> Infallible {
             reports.stats(stats);
         }
     }
+}
+
+/// Leaves a broken cell: the last word comes first, since every step may hang, and Xlib ends the whole process at the
+/// next picture once its display has gone. Nothing is stopped in order, and nobody says goodbye to the relay: it then
+/// keeps the stream for the worker that replaces this one.
+fn abandon(source: impl CallSource, running: Running<'_>, ending: &Ending, reports: &Reports) {
+    reports.ended(ending);
+    std::mem::forget(running.pipeline); // stopping it would talk to the display
+    std::mem::forget(source); // dropping it would kill the display while it is captured
 }
 
 /// The relay first, so that it sees an end and not a loss; then the encoder; then the call.

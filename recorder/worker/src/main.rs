@@ -62,13 +62,13 @@ fn main() -> ExitCode {
         .init();
     let reports = Reports::default();
     let ending = cell::enter().map_or_else(|failed| failed, |()| serve(&reports));
-    cell::kill_descendants();
     match ending.reason {
         EndReason::Stopped | EndReason::CallEnded => info!(reason = ?ending.reason, "{}", ending.detail),
         reason => error!(?reason, "{}", ending.detail),
     }
     let code = ending.reason.exit_code();
-    reports.ended(ending);
+    reports.ended(&ending);
+    cell::kill_descendants();
     // Not a return from main: threads of GStreamer and the one that reads standard input may still be blocked.
     std::process::exit(code.into())
 }
@@ -77,7 +77,11 @@ fn serve(reports: &Reports) -> Ending {
     // One thread: the kernel's death signal for our children is tied to the thread that started them, and GStreamer
     // has threads of its own for the heavy work.
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(obey(reports)),
+        Ok(runtime) => {
+            let ending = runtime.block_on(obey(reports));
+            runtime.shutdown_background(); // or it would wait for the thread that reads standard input
+            ending
+        }
         Err(error) => Ending::bug(format!("cannot start the runtime: {error}")),
     }
 }

@@ -48,11 +48,11 @@ impl Orders {
 }
 
 async fn obey(mut input: impl AsyncBufRead + Unpin, stop: watch::Sender<Option<Duration>>) {
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            _ => return, // dropping the sender means "stop"
-        };
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return; // dropping the sender means "stop"
+    };
     loop {
         let line = tokio::select! {
             line = next_line(&mut input) => line,

@@ -5,6 +5,7 @@
 use crate::ending::Ending;
 use ipc::{PublishStats, Report, WorkerState};
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tracing::info;
@@ -16,6 +17,7 @@ pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Reports {
     last: Mutex<Option<(WorkerState, Option<String>)>>,
+    ended: AtomicBool,
 }
 
 impl Reports {
@@ -45,9 +47,11 @@ impl Reports {
         write(&Report::Stats { stats });
     }
 
-    /// The last line.
-    pub(crate) fn ended(&self, ending: Ending) {
-        write(&Report::Ended { reason: ending.reason, detail: ending.detail });
+    /// The last line; written once.
+    pub(crate) fn ended(&self, ending: &Ending) {
+        if !self.ended.swap(true, Relaxed) {
+            write(&Report::Ended { reason: ending.reason, detail: ending.detail.clone() });
+        }
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
+/// What proxies add.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /// What a handler asks for.
 pub(super) trait Needs {
     /// One of these scopes.
@@ -67,7 +70,10 @@ impl<N: Needs> FromRequestParts<Shared> for Allowed<N> {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refused> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        // Behind a proxy everybody seems to come from this machine.
+        let is_forwarded = FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().filter(|_| !is_forwarded);
+        let peer = peer.map(|peer| peer.0.ip());
         let authorization = text(&parts.headers, &header::AUTHORIZATION);
         let has_token = parts.headers.contains_key(header::AUTHORIZATION);
         if has_token && authorization.is_none() {

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Samples in one buffer of sound: 10 ms.
 const BUFFER_SAMPLES: i32 = 480;
 
+/// How fast the colour bars move to the left.
+const PIXELS_PER_PICTURE: i32 = 4;
+
 pub(crate) struct TestSource {
     profile: Profile,
 }
@@ -31,8 +34,8 @@ impl TestSource {
         let (width, height) = self.profile.size();
         let source = element("videotestsrc", "video-source")
             .property("is-live", true)
-            .property_from_str("pattern", "ball")
-            .property_from_str("animation-mode", "running-time")
+            .property_from_str("pattern", "smpte75")
+            .property("horizontal-speed", PIXELS_PER_PICTURE)
             .build()?;
         pipeline.add(&source)?;
         let caps = gst::Caps::builder("video/x-raw")
@@ -104,8 +107,10 @@ fn on_buffers(element: &gst::Element, epoch: Epoch, change: impl Fn(i64, &mut [u
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let Some(buffer) = info.buffer_mut()
             && let Some(pts) = buffer.pts()
-            && let Ok(mut map) = buffer.make_mut().map_writable()
         {
+            let buffer = buffer.make_mut();
+            buffer.unset_flags(gst::BufferFlags::GAP); // silence is marked as such, and a beep is none
+            let Ok(mut map) = buffer.map_writable() else { return gst::PadProbeReturn::Ok };
             // Rounded, since a thirtieth of a second is no whole number of microseconds.
             let since_epoch = i64::try_from((pts.nseconds() + 500) / 1_000).unwrap_or(i64::MAX);
             change(epoch.utc_micros.saturating_add(since_epoch), &mut map);

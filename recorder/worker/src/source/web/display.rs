@@ -34,7 +34,7 @@ impl Display {
     pub(super) async fn start(folder: &Path, (width, height): (u32, u32)) -> io::Result<Self> {
         let authority = cell::xauthority(folder);
         write_cookie(&authority)?;
-        let mut server = cell::command("Xvfb")
+        let mut server = cell::command(cell::DISPLAY_PROGRAM)
             .args(["-displayfd", "1", "-screen", "0"])
             .arg(format!("{width}x{height}x24"))
             .args(["-nolisten", "tcp", "-nolisten", "local", "-noreset", "-auth"])
