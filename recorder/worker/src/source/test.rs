@@ -18,6 +18,7 @@ use std::time::Duration;
 /// Samples in one buffer of sound: 10 ms.
 const BUFFER_SAMPLES: i32 = 480;
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// How fast the colour bars move to the left.
 const PIXELS_PER_PICTURE: i32 = 4;
 
@@ -53,7 +54,11 @@ impl TestSource {
             [element("capsfilter", "video-source-caps").property("caps", &caps).build()],
         )?;
         let (width, height) = (width as usize, height as usize);
-        on_buffers(&last, epoch, move |utc_micros, bytes| stamp::draw(bytes, width, height, utc_micros));
+        let rate = u64::from(self.profile.frames_per_second());
+        // One more, since a time on the grid is itself rounded down.
+        let on_grid = move |nanos: u64| ((nanos + 1) * rate / NANOS_PER_SECOND) * NANOS_PER_SECOND / rate;
+        let draw = move |utc_micros, bytes: &mut [u8]| stamp::draw(bytes, width, height, utc_micros);
+        on_buffers(&last, epoch, on_grid, draw);
         Ok(last)
     }
 
@@ -75,7 +80,7 @@ impl TestSource {
             &source,
             [element("capsfilter", "audio-source-caps").property("caps", &caps).build()],
         )?;
-        on_buffers(&last, epoch, |utc_micros, bytes| beep::mix(bytes, utc_micros));
+        on_buffers(&last, epoch, |nanos| nanos, |utc_micros, bytes| beep::mix(bytes, utc_micros));
         Ok(last)
     }
 }
@@ -100,21 +105,27 @@ impl CallSource for TestSource {
     async fn leave(&mut self, _within: Duration) {}
 }
 
-/// Calls `change` with each buffer that leaves the element and the wall time of its first sample. Live sources count
-/// their timestamps from running time 0.
-fn on_buffers(element: &gst::Element, epoch: Epoch, change: impl Fn(i64, &mut [u8]) + Send + Sync + 'static) {
+/// Calls `change` with each buffer that leaves the element and the wall time of its first sample, after `retime` has
+/// moved its timestamp. A live source begins to count when it starts, between two pictures of the pipeline's grid;
+/// `videorate` would then show each of them up to a whole picture late.
+fn on_buffers(
+    element: &gst::Element,
+    epoch: Epoch,
+    retime: impl Fn(u64) -> u64 + Send + Sync + 'static,
+    change: impl Fn(i64, &mut [u8]) + Send + Sync + 'static,
+) {
     let Some(pad) = element.static_pad("src") else { return }; // a capsfilter always has one
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer_mut()
-            && let Some(pts) = buffer.pts()
-        {
-            let buffer = buffer.make_mut();
-            buffer.unset_flags(gst::BufferFlags::GAP); // silence is marked as such, and a beep is none
-            let Ok(mut map) = buffer.map_writable() else { return gst::PadProbeReturn::Ok };
-            // Rounded, since a thirtieth of a second is no whole number of microseconds.
-            let since_epoch = i64::try_from((pts.nseconds() + 500) / 1_000).unwrap_or(i64::MAX);
-            change(epoch.utc_micros.saturating_add(since_epoch), &mut map);
-        }
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let Some(pts) = buffer.pts() else { return gst::PadProbeReturn::Ok };
+        let nanos = retime(pts.nseconds());
+        let buffer = buffer.make_mut();
+        buffer.set_pts(gst::ClockTime::from_nseconds(nanos));
+        buffer.unset_flags(gst::BufferFlags::GAP); // silence is marked as such, and a beep is none
+        let Ok(mut map) = buffer.map_writable() else { return gst::PadProbeReturn::Ok };
+        // Rounded, since a thirtieth of a second is no whole number of microseconds.
+        let since_epoch = i64::try_from((nanos + 500) / 1_000).unwrap_or(i64::MAX);
+        change(epoch.utc_micros.saturating_add(since_epoch), &mut map);
         gst::PadProbeReturn::Ok
     });
 }

@@ -58,7 +58,9 @@ fn the_test_call_arrives_as_its_profile_says_and_in_step() {
     assert!(recording::picture_types(&file).chars().all(|kind| kind == 'I' || kind == 'P'));
     recording::assert_decodes_clean(&file);
 
-    let offset = recording::median(recording::beeps_after_flashes(&file, FLASH));
+    let gaps = recording::beeps_after_flashes(&file, FLASH);
+    println!("test call: {:?} ms", gaps.iter().map(|gap| (gap * 1e3).round()).collect::<Vec<_>>());
+    let offset = recording::median(gaps);
     println!("test call: the beep comes {:.1} ms after the flash", offset * 1e3);
     assert!(offset.abs() < 0.020, "{offset} s");
     assert!(!worker.log().contains("s3cret"));
