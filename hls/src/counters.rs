@@ -17,6 +17,8 @@ pub struct Counters {
     pub discontinuities_total: u64,
     /// Requests that wait right now.
     pub waiters: usize,
+    /// Bytes of media held right now, of at most [`Config::bytes_max`](crate::Config::bytes_max).
+    pub held_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +32,7 @@ pub(crate) struct CounterCells {
 }
 
 impl CounterCells {
-    pub(crate) fn read(&self) -> Counters {
+    pub(crate) fn read(&self, held_bytes: usize) -> Counters {
         Counters {
             segments_total: self.segments.load(Ordering::Relaxed),
             parts_total: self.parts.load(Ordering::Relaxed),
@@ -38,6 +40,7 @@ impl CounterCells {
             frames_dropped_total: self.frames_dropped.load(Ordering::Relaxed),
             discontinuities_total: self.discontinuities.load(Ordering::Relaxed),
             waiters: self.waiters.load(Ordering::Relaxed),
+            held_bytes,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Live HLS and low-latency HLS (RFC 8216bis) from coded frames, in memory.
 //!
 //! Frames of one stream go into a [`Packager`]; it cuts them into parts and segments, writes them as fragmented MP4
-//! and publishes them to an [`Origin`], from which [`http`](crate::http) (feature `http`) answers players. Usable
+//! and publishes them to an [`Origin`], from which `http` (the module and the feature) answers players. Usable
 //! alone: it needs only the words of crate `media`.
 //!
 //! ```text

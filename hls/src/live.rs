@@ -1,7 +1,7 @@
 //! One stream in memory, shared between its packager and those who fetch it.
 
 use crate::config::{Config, Limits, StartPoint};
-use crate::counters::CounterCells;
+use crate::counters::{CounterCells, Counters};
 use crate::snapshot::Snapshot;
 use crate::viewers::Viewers;
 use crate::window::Window;
@@ -49,6 +49,10 @@ impl Live {
 
     pub(crate) fn viewers(&self) -> MutexGuard<'_, Viewers> {
         self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read_counters(&self) -> Counters {
+        self.counters.read(self.window().held_bytes())
     }
 
     #[cfg(feature = "http")]

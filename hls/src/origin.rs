@@ -88,6 +88,16 @@ impl Origin {
         }
     }
 
+    /// Forgets a stream as [`Origin::remove`] does, unless another packager has opened it since.
+    pub fn close(&self, url: &StreamUrl, packager: &Packager) {
+        let mut streams = self.shared.streams.write().unwrap_or_else(PoisonError::into_inner);
+        if streams.get(url).is_some_and(|live| packager.writes(live))
+            && let Some(live) = streams.remove(url)
+        {
+            live.publish(Stage::Gone);
+        }
+    }
+
     /// About how many watch: the distinct peers that asked for this stream's playlist within the last 10 s. 0 for an
     /// unknown stream, and where the server does not tell requests' addresses (`axum::extract::ConnectInfo`).
     #[must_use]
@@ -98,7 +108,7 @@ impl Origin {
     /// What happened to a stream so far.
     #[must_use]
     pub fn counters(&self, url: &StreamUrl) -> Option<Counters> {
-        self.streams().get(url).map(|live| live.counters.read())
+        self.streams().get(url).map(|live| live.read_counters())
     }
 
     fn streams(&self) -> RwLockReadGuard<'_, HashMap<StreamUrl, Arc<Live>>> {

@@ -4,62 +4,30 @@
 //! timeline. The first run is learned from before it is cut. Frames outside of a run are dropped and counted.
 
 mod admit;
+mod error;
+mod publication;
+
+pub use error::PushError;
 
 use crate::clock::{AudioClock, Step, Timeline, WallClock};
 use crate::config::{Config, Position, StartPoint};
 use crate::counters::{Counters, add};
-use crate::fmp4::{fragment, init_section};
+use crate::fmp4::init_section;
 use crate::learn::{self, TARGET_DURATION_MAX};
 use crate::live::{Live, Stage};
-use crate::playlist::{Scope, media_playlist, multivariant_playlist};
-use crate::segmenter::{Cut, Part, Segmenter};
-use crate::snapshot::{Body, Snapshot};
+use crate::segmenter::Segmenter;
+use crate::snapshot::Body;
 use crate::unit::Unit;
-use crate::window::{InitId, Segment, WindowPart};
-use media::codec::h264::BadLength;
+use crate::window::InitId;
+use error::FRAME_BYTES_MAX;
 use media::{AudioTrack, Frame, TrackKind, VideoTrack};
 use std::sync::Arc;
 
-/// The largest frame; a keyframe of 4K video has about a tenth.
-const FRAME_BYTES_MAX: usize = 16 << 20;
 /// How long sound is dropped while we wait for the first keyframe of a stream that announced pictures.
 const PICTURE_WAIT_MICROS: i64 = TARGET_DURATION_MAX as i64 * 1_000_000;
 /// Sound that is missing for this long leaves the rendition at the next keyframe: players with an announced track
 /// that brings nothing stand still.
 const SOUND_MISSING_MICROS: i64 = 5_000_000;
-
-/// Why a frame was not packaged. The stream goes on with the next one, except after [`PushError::Ended`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PushError {
-    /// The frame is of a track that was never set.
-    #[error("a frame came before its track's configuration")]
-    NoTrack,
-    /// The frame's NAL units contradict its size.
-    #[error("the frame is malformed: {0}")]
-    Malformed(BadLength),
-    /// The frame is larger than any decoder would want.
-    #[error("the frame has {bytes} bytes, of at most {FRAME_BYTES_MAX}")]
-    FrameTooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// The segment grew over a quarter of the stream's bytes: frames are dropped until the next keyframe.
-    #[error("the segment has more than {bytes_max} bytes; dropping frames until the next keyframe")]
-    SegmentTooLarge {
-        /// The limit for one segment.
-        bytes_max: usize,
-    },
-    /// The frame's time is before or after what MP4 can say.
-    #[error("the frame's time is outside of what can be packaged")]
-    Time,
-    /// No init section can be written for a track.
-    #[error("{0}")]
-    Track(String),
-    /// [`Packager::finish`] was called.
-    #[error("the stream has ended")]
-    Ended,
-}
 
 /// What a rendition is made of, for one run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -123,6 +91,11 @@ impl Packager {
             published: false,
             ended: false,
         }
+    }
+
+    /// Whether this is the stream that it writes.
+    pub(crate) fn writes(&self, live: &Arc<Live>) -> bool {
+        Arc::ptr_eq(&self.live, live)
     }
 
     /// Announces or changes the pictures. The same record again changes nothing; another one ends the run, and its
@@ -205,7 +178,7 @@ impl Packager {
     /// What happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.live.counters.read()
+        self.live.read_counters()
     }
 
     /// Ends the stream: what is held is published, the playlist says EXT-X-ENDLIST, and all who wait are answered.
@@ -426,86 +399,5 @@ impl Packager {
                 self.discontinuity_is_due = true;
             }
         }
-    }
-
-    fn apply_cuts(&mut self) -> Result<(), PushError> {
-        while let Run::Cutting { segmenter, .. } = &mut self.run {
-            match segmenter.next_cut() {
-                None => break,
-                Some(Cut::Part(part)) => self.add_part(part)?,
-                Some(Cut::Segment) => self.close_segment(),
-            }
-        }
-        Ok(())
-    }
-
-    fn add_part(&mut self, part: Part) -> Result<(), PushError> {
-        let Some((init, _)) = self.init else { return Ok(()) };
-        let mut window = self.live.window_mut();
-        let number = window.next_part;
-        let bytes =
-            (!part.is_gap()).then(|| fragment(number.wrapping_add(1) as u32, &part.video, &part.audio));
-        let size = bytes.as_ref().map_or(0, bytes::Bytes::len);
-        let open_bytes = window.open.as_ref().map_or(0, Segment::bytes) + size;
-        let segment_bytes_max = self.config.bytes_max / 4;
-        if open_bytes > segment_bytes_max {
-            drop(window);
-            self.close_segment();
-            self.run = Run::Waiting { sound_since: None };
-            self.discontinuity_is_due = true;
-            return Err(PushError::SegmentTooLarge { bytes_max: segment_bytes_max });
-        }
-        window.make_room(open_bytes);
-        if window.open.is_none() {
-            let marks = std::mem::take(&mut self.discontinuity_is_due);
-            add(&self.live.counters.discontinuities, u64::from(marks));
-            let date = self.wall.date(part.start);
-            window.open = Some(Segment::new(window.open_msn, self.token, number, marks, init, date));
-        }
-        window.add_part(WindowPart { duration: part.duration, independent: part.independent, bytes });
-        add(&self.live.counters.parts, u64::from(size > 0));
-        add(&self.live.counters.bytes, size as u64);
-        self.changed = true;
-        Ok(())
-    }
-
-    fn close_segment(&mut self) {
-        let mut window = self.live.window_mut();
-        let Some(open) = &window.open else { return };
-        self.last_parts = open.parts.len() as u64;
-        window.close_segment();
-        add(&self.live.counters.segments, 1);
-        self.multivariant = None;
-        self.changed = true;
-    }
-
-    /// Shows everyone what changed since the last publication, if anything did.
-    fn publish(&mut self) {
-        if !std::mem::take(&mut self.changed) {
-            return;
-        }
-        let window = self.live.window();
-        let Some(rules) = window.rules() else { return };
-        let multivariant = self.multivariant.get_or_insert_with(|| {
-            let tracks = self.init.as_ref().map(|(_, tracks)| tracks.clone()).unwrap_or_default();
-            let text = multivariant_playlist(&window, tracks.video.as_ref(), tracks.audio.as_ref());
-            Arc::new(Body::new(text))
-        });
-        let full = media_playlist(&window, &rules, self.ended, Scope::Full).unwrap_or_default();
-        let delta = media_playlist(&window, &rules, self.ended, Scope::Delta).map(Body::new);
-        let snapshot = Snapshot {
-            rules,
-            open_msn: window.open_msn,
-            open_parts: window.open.as_ref().map_or(0, |open| open.parts.len() as u64),
-            last_parts: self.last_parts,
-            ended: self.ended,
-            hint: (self.token, window.next_part),
-            full: Body::new(full),
-            delta,
-            multivariant: Arc::clone(multivariant),
-        };
-        drop(window);
-        self.published = true;
-        self.live.publish(Stage::Published(Arc::new(snapshot)));
     }
 }

@@ -221,6 +221,11 @@ impl Window {
         (self.rate.peak.max(average), average)
     }
 
+    /// Bytes of all media that can be fetched.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes_complete + self.open.as_ref().map_or(0, Segment::bytes)
+    }
+
     /// EXT-X-DISCONTINUITY-SEQUENCE once all that is listed now has gone.
     pub(crate) fn discontinuities_so_far(&self) -> u64 {
         let listed = self.listed_and_open().filter(|segment| segment.discontinuity).count();

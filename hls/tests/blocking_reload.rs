@@ -1,5 +1,7 @@
 //! How requests are answered: what waits, what is refused, and with which headers.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "source/synthetic.rs"]
 mod synthetic;
 #[path = "source/viewer.rs"]
@@ -76,7 +78,7 @@ impl Stage {
 }
 
 fn last_part(playlist: &str) -> &str {
-    playlist.lines().filter(|line| line.starts_with("#EXT-X-PART:")).next_back().unwrap_or_default()
+    playlist.lines().rfind(|line| line.starts_with("#EXT-X-PART:")).unwrap_or_default()
 }
 
 #[tokio::test]
@@ -92,6 +94,7 @@ async fn the_plain_playlist_is_held_until_there_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "it is virtual time")]
 async fn what_does_not_come_in_time_is_answered_503_and_an_unknown_name_404_at_once() {
     let started = tokio::time::Instant::now;
     let stage = Stage::new(Limits::default());
@@ -313,18 +316,16 @@ async fn sound_joins_and_leaves_the_rendition_at_a_keyframe() {
     for number in 75..60 * 12 {
         let frame = picture(number);
         // Silent for good after 5 s.
-        while number < 150 {
+        while number < 150 && sound(sounds.start).dts <= frame.dts {
             let next = sound(sounds.start);
-            if next.dts > frame.dts {
-                break;
-            }
             sounds.next();
             stage.packager.push(WALL + next.dts.as_micros(), next).unwrap();
         }
         stage.packager.push(WALL + frame.dts.as_micros(), frame).unwrap();
         let index = get(&stage.router, "/live/room/index.m3u8").await.text().to_owned();
         let has_sound = (131..300).contains(&number);
-        if has_sound || number < 120 || number >= 330 {
+        let is_settled = !(120..330).contains(&number);
+        if has_sound || is_settled {
             assert_eq!(index.contains("mp4a"), has_sound, "{number}: {index}");
         }
     }

@@ -1,5 +1,7 @@
 //! Every playlist that a stream ever shows is read in strict mode by a parser that is not ours (npm hls-parser).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "source/synthetic.rs"]
 mod synthetic;
 #[path = "source/viewer.rs"]

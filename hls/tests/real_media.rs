@@ -1,5 +1,7 @@
 //! What ffmpeg encoded comes out as it went in, and ffmpeg plays it without a word.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "source/ffmpeg.rs"]
 mod ffmpeg;
 #[path = "source/flv.rs"]

@@ -1,5 +1,7 @@
 //! ffmpeg as the encoder before us and the player after us.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::path::Path;
 use std::process::Command;
 

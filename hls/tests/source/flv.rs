@@ -1,5 +1,7 @@
 //! Just enough of an FLV reader to hand a file's frames to a packager.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use bytes::Bytes;
 use media::{AudioTrack, Frame, Timestamp, TrackKind, VideoTrack};
 

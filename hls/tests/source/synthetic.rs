@@ -1,5 +1,7 @@
 //! Frames without pictures in them, for everything that does not decode.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use bytes::Bytes;
 use media::{AudioTrack, Frame, Timestamp, TrackKind, VideoTrack};
 

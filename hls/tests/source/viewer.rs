@@ -1,5 +1,7 @@
 //! A player's requests, straight into the router.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
