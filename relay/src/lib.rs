@@ -5,10 +5,12 @@
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
 pub mod auth;
+pub mod claim_desk;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod events;
+pub mod grant;
 pub mod http_api;
 pub mod http_server;
 pub mod hub;
@@ -16,4 +18,5 @@ pub mod metrics;
 pub mod pages;
 pub mod recorders;
 pub mod status;
+pub mod store;
 pub mod streams;

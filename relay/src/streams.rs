@@ -5,9 +5,11 @@
 //! queue, and readers look at the [`board`] without asking the task.
 
 pub mod board;
+mod desk;
 pub mod machine;
 pub mod ports;
 mod reconciler;
+mod rtmp_address;
 pub mod spec;
 
 use crate::recorders::{ConnectionId, Hello};
@@ -20,8 +22,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+pub use desk::{DeskClaims, watch};
 pub use machine::playback;
 pub use reconciler::{Parts, Reconciler};
+pub use rtmp_address::RtmpAddress;
 
 /// How many requests may wait for the reconciler; a further one is answered `busy`.
 const REQUESTS_MAX: usize = 1024;

@@ -2,95 +2,124 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests measure how long things take")]
 
+mod fake_publisher;
 mod fake_recorder;
-mod neighbours;
 mod recording;
 mod requests;
 mod starting;
 mod watching;
 
-use super::{Api, router};
+use super::{Api, DataPlane, router};
 use crate::auth::{Guard, Tokens};
+use crate::claim_desk::ClaimDesk;
 use crate::events::Events;
-use crate::streams::{Parts, Reconciler, Streams};
+use crate::grant::GrantKey;
+use crate::store::Store;
+use crate::streams::{DeskClaims, Parts, Reconciler, RtmpAddress, Streams, watch};
+use api::streams::BroadcastView;
+use claims::Rules;
 use fake_recorder::FakeRecorder;
-use neighbours::{Broadcasts, Names, Papers};
+use media::StreamUrl;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A control plane that listens on a port of its own.
+/// A control plane that listens on a port of its own, with the real store and the real claim desk.
 struct Relay {
     addr: SocketAddr,
     streams: Streams,
     events: Events,
-    names: Arc<Names>,
-    papers: Arc<Papers>,
+    desk: ClaimDesk,
+    grants: GrantKey,
+    store: Store,
     broadcasts: Arc<Broadcasts>,
-    task: tokio::task::JoinHandle<()>,
+    folder: TempDir,
+    tasks: Vec<JoinHandle<()>>,
     stop: CancellationToken,
     _stops: DropGuard,
 }
 
+/// What is live, as a test says.
+#[derive(Default)]
+struct Broadcasts(Mutex<Vec<BroadcastView>>);
+
+impl DataPlane for Broadcasts {
+    fn broadcasts(&self) -> Vec<BroadcastView> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn broadcast(&self, name: &StreamUrl) -> Option<BroadcastView> {
+        self.broadcasts().into_iter().find(|broadcast| broadcast.name == name.as_str())
+    }
+}
+
 impl Relay {
     async fn new() -> Self {
-        Self::over(Arc::default(), Arc::default()).await
+        Self::over(tempfile::tempdir().unwrap()).await
     }
 
     /// A relay that finds what another left behind.
-    async fn over(names: Arc<Names>, papers: Arc<Papers>) -> Self {
+    async fn over(folder: TempDir) -> Self {
         let stop = CancellationToken::new();
         let events = Events::default();
+        let store = Store::open(&folder.path().join("sluice.db")).unwrap();
+        let grants = store.grant_key().await.unwrap();
+        let (desk, desk_task) = ClaimDesk::load(store.clone(), Rules::default()).await.unwrap();
+        let rtmp_listen = "0.0.0.0:1935".parse().unwrap();
+        let address = RtmpAddress::new("", rtmp_listen);
+        let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), address));
         let parts = Parts {
-            claims: names.clone(),
-            documents: papers.clone(),
+            claims: claims.clone(),
+            documents: Arc::new(store.clone()),
             events: events.clone(),
             rtmp_advertise: String::new(),
-            rtmp_listen: "0.0.0.0:1935".parse().unwrap(),
+            rtmp_listen,
             shutdown: stop.clone(),
         };
         let (streams, reconciler) = Reconciler::load(parts).await.unwrap();
-        let task = tokio::spawn(reconciler.run());
         let broadcasts = Arc::new(Broadcasts::default());
         let api = Api {
             streams: streams.clone(),
             events: events.clone(),
-            claims: names.clone(),
+            claims,
             data_plane: broadcasts.clone(),
-            tokens: Tokens::default(),
-            token_store: papers.clone(),
+            tokens: Tokens::new(store.tokens().await.unwrap()),
+            token_store: Arc::new(store.clone()),
             guard: Guard::new(&[]),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone();
-        tokio::spawn(async move {
+        let serving = async move {
             tokio::select! {
                 served = axum::serve(listener, service) => served.unwrap(),
                 () = stopped.cancelled() => {}
             }
-        });
-        Self {
-            addr,
-            streams,
-            events,
-            names,
-            papers,
-            broadcasts,
-            task,
-            _stops: stop.clone().drop_guard(),
-            stop,
-        }
+        };
+        let tasks = vec![
+            tokio::spawn(reconciler.run()),
+            tokio::spawn(desk_task.run(stop.clone())),
+            tokio::spawn(serving),
+        ];
+        tokio::spawn(watch(desk.clone(), streams.clone(), events.clone()));
+        let stops = stop.clone().drop_guard();
+        Self { addr, streams, events, desk, grants, store, broadcasts, folder, tasks, stop, _stops: stops }
     }
 
     /// Ends it as SIGTERM would, and starts another over the same store.
     async fn restart(self) -> Self {
         self.stop.cancel();
-        self.task.await.unwrap();
-        Self::over(self.names, self.papers).await
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        self.store.close().await;
+        Self::over(self.folder).await
     }
 
     fn url(&self, path: &str) -> String {
@@ -124,13 +153,33 @@ impl Relay {
                 if wanted(&stream) {
                     return stream;
                 }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        match tokio::time::timeout(std::time::Duration::from_secs(15), until).await {
+        match tokio::time::timeout(Duration::from_secs(15), until).await {
             Ok(stream) => stream,
             Err(_) => panic!("the stream is {}", self.get(&path).await.body),
         }
+    }
+
+    /// The state of the claim on a name; empty if nobody has it.
+    async fn claim(&self, name: &str) -> String {
+        let claims = self.get("/claims").await.body;
+        let rows = claims["claims"].as_array().unwrap();
+        rows.iter()
+            .find(|row| row["key"] == name)
+            .map(|row| row["state"].as_str().unwrap().into())
+            .unwrap_or_default()
+    }
+
+    /// Waits, within a deadline, until nobody has a name.
+    async fn claim_is_free(&self, name: &str) {
+        let free = async {
+            while !self.claim(name).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), free).await.expect("the claim is kept");
     }
 
     async fn recorder(&self, name: &str, slots: u32) -> FakeRecorder {

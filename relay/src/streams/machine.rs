@@ -46,8 +46,8 @@ pub const WITHOUT_MEDIA_MAX: Duration = Duration::from_mins(10);
 pub const PLACEMENTS_IN_VAIN_MAX: u32 = 8;
 /// Media that flowed this long counts as success: the count of vain placements begins anew.
 const PROVEN_AFTER: Duration = Duration::from_secs(30);
-/// How often a claim without media is renewed.
-pub const RENEW_EVERY: Duration = Duration::from_secs(4);
+/// How often the claim is renewed, also while media flows: a worker that says goodbye must find it still wanted.
+pub const RENEW_EVERY: Duration = Duration::from_secs(8);
 /// How often a starved stream asks for a place again, beside being told of new ones.
 const PLACE_RETRY: Duration = Duration::from_secs(2);
 /// How often a planned stream asks again for a claim that another holds, or that the store could not grant.
@@ -234,7 +234,7 @@ pub enum Effect {
     },
     /// Take the claim, as holder of this stream's id.
     ReserveClaim,
-    /// Say that the claim is still wanted though no media flows.
+    /// Say that the claim is still wanted, whether media flows or not.
     RenewClaim(Claim),
     /// Give the claim back: the very last.
     ReleaseClaim(Claim),

@@ -11,6 +11,7 @@ mod starts;
 use super::board::Board;
 use super::machine::{Effect, Event, Machine, Moment};
 use super::ports::{Claims, Documents, NoClaim, NotRenewed};
+use super::rtmp_address::RtmpAddress;
 use super::{ClaimNews, Command, REQUESTS_MAX, StartKey, Streams};
 use crate::clock;
 use crate::events::Events;
@@ -22,6 +23,7 @@ use saving::Saving;
 use serde::{Deserialize, Serialize};
 use starts::StartKeys;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -54,13 +56,14 @@ pub struct Parts {
     /// The RTMP `host:port` that recorders are told; if empty, `rtmp_listen` and how they reached us decide.
     pub rtmp_advertise: String,
     /// Where RTMP is listened on.
-    pub rtmp_listen: std::net::SocketAddr,
+    pub rtmp_listen: SocketAddr,
     /// Ends the task.
     pub shutdown: CancellationToken,
 }
 
 /// The task before it runs.
 pub struct Reconciler {
+    rtmp: RtmpAddress,
     parts: Parts,
     commands: mpsc::Receiver<Command>,
     board: Board,
@@ -119,6 +122,7 @@ impl Reconciler {
         let streams = Streams { commands: sender, board: board.clone() };
         let documents = parts.documents.load().await?;
         let mut reconciler = Self {
+            rtmp: RtmpAddress::new(parts.rtmp_advertise.clone(), parts.rtmp_listen),
             parts,
             commands,
             board,

@@ -54,9 +54,13 @@ impl FakeRecorder {
 
     /// The next message, pings answered and passed over; `None` when the relay closed.
     pub(super) async fn hear(&mut self) -> Option<FromRelay> {
+        let heard = tokio::time::timeout(PATIENCE, self.hear_at_last()).await;
+        heard.expect("the relay says nothing")
+    }
+
+    async fn hear_at_last(&mut self) -> Option<FromRelay> {
         loop {
-            let message =
-                tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("the relay is silent")?;
+            let message = self.socket.next().await?;
             match message {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
@@ -87,6 +91,13 @@ impl FakeRecorder {
     pub(super) async fn job(&mut self) -> Job {
         match self.hear().await {
             Some(FromRelay::Start { job }) => *job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) async fn job_within(&mut self, patience: Duration) -> Job {
+        match tokio::time::timeout(patience, self.hear_at_last()).await {
+            Ok(Some(FromRelay::Start { job })) => *job,
             other => panic!("{other:?}"),
         }
     }

@@ -1,7 +1,7 @@
 //! Promises about recorders.
 
+use super::fake_publisher::FakePublisher;
 use super::*;
-use crate::streams::ClaimNews;
 use api::control::{FromRecorder, FromRelay};
 use uuid::Uuid;
 
@@ -39,19 +39,25 @@ async fn a_hello_puts_both_sides_right() {
 }
 
 #[tokio::test]
-async fn a_recorder_that_is_gone_for_good_is_replaced_and_its_workers_are_outnumbered() {
+async fn a_recorder_out_of_reach_is_left_alone_while_media_flows_and_replaced_after_that() {
     let relay = Relay::new().await;
     let mut first = relay.recorder("rec-1", 1).await;
     let started = relay.post("/streams", &test_stream("live/one")).await;
     let job = first.job().await;
-    relay.streams.claim_news(job.stream_id, ClaimNews::Live).await;
+    let publisher = FakePublisher::publish(&relay, &job.publish_url, 1).await.unwrap();
     relay.stream_until(started.text("id"), |stream| stream["state"] == "live").await;
     let mut second = relay.recorder("rec-2", 1).await;
     first.vanish();
     assert!(second.hears_nothing().await, "media flows: nothing is done");
-    relay.streams.claim_news(job.stream_id, ClaimNews::Lost).await;
+    publisher.vanish();
     let recovering = relay.stream_until(started.text("id"), |stream| stream["state"] == "recovering").await;
     assert_eq!(recovering["recorder"], "rec-1", "it gets its time to come back");
+    let moved = second.job_within(Duration::from_secs(12)).await;
+    assert_eq!((moved.stream_id, moved.first_incarnation), (job.stream_id, 101));
+    let _next = FakePublisher::publish(&relay, &moved.publish_url, 101).await.unwrap();
+    let refused = FakePublisher::publish(&relay, &job.publish_url, 2).await.map(drop).unwrap_err();
+    assert!(refused.contains("a newer process"), "{refused}");
+    relay.stream_until(started.text("id"), |stream| stream["state"] == "live").await;
 }
 
 #[tokio::test]

@@ -43,11 +43,9 @@ async fn every_refusal_is_a_problem() {
     assert_eq!(field.text("field"), "name");
     let large = json!({ "call": { "kind": "test" }, "name": "x".repeat(BODY_BYTES_MAX) });
     relay.post("/streams", &large).await.is_problem(413, "too_large");
-    let stale = json!({ "reason": "mixup", "expected_token": 3 });
-    relay
-        .post("/claims/0190c0de-0000-7000-8000-000000000000/seize", &stale)
-        .await
-        .is_problem(409, "stale_token");
+    let unknown = json!({ "reason": "mixup", "expected_token": 3 });
+    let path = "/claims/0190c0de-0000-7000-8000-000000000000/seize";
+    relay.post(path, &unknown).await.is_problem(404, "not_found");
     let silent = json!({ "reason": " ", "expected_token": 3 });
     let id = "/claims/0190c0de-0000-7000-8000-000000000000/release";
     assert_eq!(relay.post(id, &silent).await.text("field"), "reason");
@@ -102,6 +100,10 @@ async fn the_first_token_ends_the_freedom_and_scopes_hold() {
         client.post(relay.url("/streams")).bearer_auth(&token).body(test_stream("live/x").to_string());
     Answer::of(start.send().await.unwrap()).await.is_problem(403, "forbidden");
     assert_eq!(relay.get("/status/live/x").await.status, 200, "viewers need no token");
+    let relay = relay.restart().await;
+    relay.get("/streams").await.is_problem(401, "unauthenticated");
+    let seen = client.get(relay.url("/streams")).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(seen.status(), 200, "tokens survive a restart");
 }
 
 #[tokio::test]

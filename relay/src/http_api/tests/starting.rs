@@ -1,10 +1,9 @@
 //! Promises about starting and stopping.
 
+use super::fake_publisher::FakePublisher;
 use super::*;
-use crate::streams::ClaimNews;
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[tokio::test]
 async fn a_stream_is_started_watched_and_gone_within_five_seconds_of_its_stop() {
@@ -21,7 +20,7 @@ async fn a_stream_is_started_watched_and_gone_within_five_seconds_of_its_stop() 
     assert_eq!((job.call_url.as_deref(), job.first_incarnation), (Some("https://meet.example/room#k3y"), 1));
     assert!(job.publish_url.starts_with("rtmp://127.0.0.1:1935/live/room%201?grant="), "{}", job.publish_url);
     recorder.reports(job.stream_id, 1, "publishing").await;
-    relay.streams.claim_news(job.stream_id, ClaimNews::Live).await;
+    let publisher = FakePublisher::publish(&relay, &job.publish_url, 1).await.unwrap();
     let id = started.text("id");
     relay.stream_until(id, |stream| stream["state"] == "live" && stream["incarnation"] == 1).await;
 
@@ -30,12 +29,15 @@ async fn a_stream_is_started_watched_and_gone_within_five_seconds_of_its_stop() 
     assert_eq!((stopping.status, stopping.text("state")), (202, "stopping"));
     assert_eq!(recorder.stop().await, job.stream_id);
     assert!(asked.elapsed() >= Duration::from_secs(3), "the stop is debounced");
-    assert_eq!(relay.names.log(), ["reserve live/room 1"], "the claim is kept until the recorder is done");
+    assert_eq!(relay.claim("live/room 1").await, "live", "the claim is kept until the recorder is done");
+    assert!(!publisher.is_cut_off());
     recorder.ended(job.stream_id, "stopped").await;
     let ended = relay.stream_until(id, |stream| stream["state"] == "ended").await;
     assert!(asked.elapsed() < Duration::from_secs(5));
     assert_eq!(ended["end_reason"], "stopped");
-    assert_eq!(relay.names.log(), ["reserve live/room 1", "release live/room 1"]);
+    relay.claim_is_free("live/room 1").await;
+    assert!(publisher.is_cut_off());
+    assert!(asked.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -66,7 +68,9 @@ async fn two_streams_of_one_name_are_one_stream_and_a_refusal_that_names_the_hol
     assert_eq!(second.body["holder"]["label"], "stream live/one");
     assert_eq!(second.body["holder"]["since"], first.body["created_at"]);
 
-    relay.names.hold("live/two");
+    let claimed = relay.post("/claims", &json!({ "name": "live/two", "label": "encoder" })).await;
+    assert_eq!(claimed.status, 201);
+    assert!(claimed.text("publish_url").starts_with("rtmp://127.0.0.1:1935/live/two?grant="));
     let refused = relay.post("/streams", &test_stream("live/two")).await;
     refused.is_problem(409, "claim_held");
     assert_eq!(refused.body["holder"]["label"], "encoder");
@@ -140,10 +144,9 @@ async fn a_kind_that_nobody_can_join_is_refused_by_name() {
 async fn a_start_that_cannot_be_stored_is_not_answered_as_done() {
     let relay = Relay::new().await;
     let mut recorder = relay.recorder("rec-1", 1).await;
-    relay.papers.is_full.store(true, Ordering::Relaxed);
+    relay.store.close().await;
     relay.post("/streams", &test_stream("live/one")).await.is_problem(503, "store_unavailable");
-    let job = recorder.job().await;
-    assert_eq!(recorder.stop().await, job.stream_id);
+    assert!(recorder.hears_nothing().await);
 }
 
 #[tokio::test]
@@ -153,23 +156,45 @@ async fn a_restarted_relay_goes_on_with_its_streams_and_its_answers() {
     let body = test_stream("live/one");
     let first = relay.start("key", &body).await;
     let job = recorder.job().await;
-    relay.streams.claim_news(job.stream_id, ClaimNews::Live).await;
+    let _publisher = FakePublisher::publish(&relay, &job.publish_url, 1).await.unwrap();
     let id = first.text("id").to_owned();
     relay.stream_until(&id, |stream| stream["state"] == "live").await;
-    assert!(relay.papers.all()[0].contains("rec-1"));
 
     let relay = relay.restart().await;
     assert_eq!(relay.get(&format!("/streams/{id}")).await.text("state"), "recovering");
-    let instance = recorder.instance;
-    let mut recorder = FakeRecorder::again(relay.addr, instance).await;
+    let mut recorder = FakeRecorder::again(relay.addr, recorder.instance).await;
     recorder.hello("rec-1", 2, &[job.stream_id]).await;
     assert_eq!(recorder.welcome().await, [job.stream_id]);
     let renewed = recorder.job().await;
-    assert_eq!((renewed.stream_id, renewed.publish_url), (job.stream_id, job.publish_url), "the same claim");
-    relay.streams.claim_news(job.stream_id, ClaimNews::Live).await;
+    assert_eq!(renewed.stream_id, job.stream_id);
+    // The worker still has the publish URL from before the restart.
+    let _publisher = FakePublisher::publish(&relay, &job.publish_url, 1).await.unwrap();
     relay.stream_until(&id, |stream| stream["state"] == "live").await;
     assert_eq!(relay.start("key", &body).await.body, first.body);
-    assert_eq!(relay.names.log(), ["reserve live/one"]);
+    let claims = relay.get("/claims").await.body;
+    assert_eq!(claims["claims"][0]["id"], first.body["claims"][0], "the same claim");
+    relay.post("/streams", &body).await.is_problem(409, "claim_held");
+}
+
+#[tokio::test]
+async fn a_seized_stream_is_cut_off_and_over() {
+    let relay = Relay::new().await;
+    let mut recorder = relay.recorder("rec-1", 2).await;
+    let started = relay.post("/streams", &test_stream("live/one")).await;
+    let job = recorder.job().await;
+    let publisher = FakePublisher::publish(&relay, &job.publish_url, 1).await.unwrap();
+    relay.stream_until(started.text("id"), |stream| stream["state"] == "live").await;
+    let claim = relay.get("/claims").await.body["claims"][0].clone();
+    let path = format!("/claims/{}/seize", claim["id"].as_str().unwrap());
+    let stale = json!({ "reason": "mixup", "expected_token": claim["token"].as_u64().unwrap() - 1 });
+    relay.post(&path, &stale).await.is_problem(409, "stale_token");
+    let seize = json!({ "reason": "mixup", "expected_token": claim["token"] });
+    assert_eq!(relay.post(&path, &seize).await.status, 204);
+    assert!(publisher.is_cut_off());
+    assert_eq!(recorder.stop().await, job.stream_id);
+    recorder.ended(job.stream_id, "stopped").await;
+    let ended = relay.stream_until(started.text("id"), |stream| stream["state"] == "ended").await;
+    assert_eq!(ended["end_reason"], "seized");
 }
 
 #[tokio::test]

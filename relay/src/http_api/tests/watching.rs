@@ -1,11 +1,10 @@
 //! Promises to those who watch.
 
+use super::fake_publisher::FakePublisher;
 use super::*;
-use crate::streams::ClaimNews;
 use api::client::Client;
 use api::events::Event;
 use api::streams::StreamState;
-use std::time::Duration;
 
 async fn next(events: &mut api::client::Events) -> Event {
     tokio::time::timeout(Duration::from_secs(5), events.next()).await.unwrap().unwrap().unwrap()
@@ -25,9 +24,9 @@ async fn events_begin_with_a_snapshot_and_go_on_with_changes() {
         other => panic!("{other:?}"),
     }
     let started = relay.post("/streams", &test_stream("live/after")).await;
-    recorder.job().await;
+    let job = recorder.job().await;
     let id: uuid::Uuid = started.text("id").parse().unwrap();
-    relay.streams.claim_news(id, ClaimNews::Live).await;
+    let _publisher = FakePublisher::publish(&relay, &job.publish_url, 1).await.unwrap();
     let mut seen = Vec::new();
     while seen.last() != Some(&StreamState::Live) {
         if let Event::Stream { stream } = next(&mut events).await

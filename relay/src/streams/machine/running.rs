@@ -20,10 +20,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(15);
 impl Machine {
     /// When something is due while running.
     pub(super) fn running_timeout(&self, hold: Hold, carrier: &Carrier, media: Media) -> Option<Instant> {
-        let hold_due = match (hold, media) {
-            (Hold::Held { .. }, Media::Flowing { .. }) => None,
-            (Hold::Held { renew_at, .. }, Media::NotYet { .. } | Media::Lost { .. }) => Some(renew_at),
-            (Hold::Asked { retry_at }, _) => Some(retry_at),
+        let hold_due = match hold {
+            Hold::Held { renew_at, .. } => Some(renew_at),
+            Hold::Asked { retry_at } => Some(retry_at),
         };
         let carrier_due = match carrier {
             Carrier::None { retry_at } => Some(*retry_at),
@@ -51,9 +50,7 @@ impl Machine {
             Hold::Held { claim, renew_at } => {
                 if *renew_at <= moment.now {
                     *renew_at = moment.now + RENEW_EVERY;
-                    if !matches!(media, Media::Flowing { .. }) {
-                        self.effects.push_back(Effect::RenewClaim(*claim));
-                    }
+                    self.effects.push_back(Effect::RenewClaim(*claim));
                 }
             }
             Hold::Asked { retry_at } => {

@@ -6,7 +6,6 @@ use crate::streams::RecorderNews;
 use crate::streams::machine::{Event, STOP_WITHIN_MS};
 use api::control::{FromRecorder, FromRelay, Job};
 use api::{Problem, ProblemCode};
-use std::net::{IpAddr, SocketAddr};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -135,7 +134,7 @@ impl Reconciler {
         let spec = entry.machine.spec();
         let reached_at = self.registry.connection(recorder).and_then(|at| self.connections.get(&at));
         let reached_at = reached_at.and_then(|connection| connection.reached_at.as_deref());
-        let address = rtmp_address(&self.parts.rtmp_advertise, self.parts.rtmp_listen, reached_at);
+        let address = self.rtmp.seen_from(reached_at);
         let job = Job {
             stream_id: id,
             name: spec.name.to_string(),
@@ -172,42 +171,6 @@ impl Reconciler {
         self.board.put_recorders(self.registry.views());
         if let Some(view) = self.registry.view(name) {
             self.parts.events.publish(api::events::Event::Recorder { recorder: Box::new(view) });
-        }
-    }
-}
-
-/// The RTMP `host:port` to publish to: as configured; else where we listen; else, listening everywhere, the host
-/// under which the recorder reached us.
-fn rtmp_address(advertise: &str, listen: SocketAddr, reached_at: Option<&str>) -> String {
-    if !advertise.is_empty() {
-        return advertise.to_owned();
-    }
-    if !listen.ip().is_unspecified() {
-        return listen.to_string();
-    }
-    let port = listen.port();
-    match reached_at {
-        Some(host) if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) => format!("[{host}]:{port}"),
-        Some(host) => format!("{host}:{port}"),
-        None => format!("127.0.0.1:{port}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::rtmp_address;
-
-    #[test]
-    fn a_recorder_is_told_an_address_that_it_can_reach() {
-        let at = |text: &str| text.parse().unwrap();
-        for (advertise, listen, reached_at, told) in [
-            ("relay.example:1935", "0.0.0.0:1935", Some("10.0.0.1"), "relay.example:1935"),
-            ("", "127.0.0.1:1935", Some("relay.example"), "127.0.0.1:1935"),
-            ("", "0.0.0.0:1935", Some("relay.example"), "relay.example:1935"),
-            ("", "[::]:1935", Some("fd00::1"), "[fd00::1]:1935"),
-            ("", "0.0.0.0:1935", None, "127.0.0.1:1935"),
-        ] {
-            assert_eq!(rtmp_address(advertise, at(listen), reached_at), told);
         }
     }
 }

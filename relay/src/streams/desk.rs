@@ -1,0 +1,251 @@
+//! The claim desk in the words of streams and of the API, and the task that passes on what happens at it.
+
+use super::machine::{Claim, ClaimLoss};
+use super::ports::{Claims, NoClaim, NotRenewed, Pending};
+use super::rtmp_address::RtmpAddress;
+use super::spec::Spec;
+use super::{ClaimNews, Streams};
+use crate::claim_desk::{ActError, ClaimDesk, ClaimEvent, Refused};
+use crate::clock;
+use crate::events::Events;
+use crate::grant::{Grant, GrantKey, TAKE_UP};
+use crate::http_api::ClaimRegister;
+use ::claims::{ClaimId, ClaimKey, FencingToken, Holder, OperatorError, RenewError, What};
+use api::claims::{ClaimAction, ClaimGranted, ClaimRequest, ClaimState, ClaimView};
+use api::problem::HolderView;
+use api::{Problem, ProblemCode};
+use jiff::{SignedDuration, Timestamp};
+use media::StreamUrl;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tracing::warn;
+use uuid::Uuid;
+
+/// Whom streams publish as; their instance is the stream's id.
+const PRINCIPAL: &str = "stream";
+/// How long a name is kept for an encoder that did not say how long.
+const KEEP_SECONDS: u32 = 300;
+
+/// The claim desk, for streams and for the API. Cloning shares it.
+#[derive(Clone)]
+pub struct DeskClaims {
+    desk: ClaimDesk,
+    grants: GrantKey,
+    rtmp: RtmpAddress,
+}
+
+impl DeskClaims {
+    /// Over a desk that runs.
+    #[must_use]
+    pub const fn new(desk: ClaimDesk, grants: GrantKey, rtmp: RtmpAddress) -> Self {
+        Self { desk, grants, rtmp }
+    }
+}
+
+fn stream_holder(id: Uuid, label: &str) -> Holder {
+    Holder { stream_id: Some(id), ..Holder::new(PRINCIPAL, id.to_string(), label) }
+}
+
+fn publish_url(grants: &GrantKey, address: &str, url: &StreamUrl, claim: ClaimId, holder: Holder) -> String {
+    let lasts = SignedDuration::try_from(TAKE_UP).unwrap_or_default();
+    let grant = Grant {
+        claim_id: claim,
+        url: url.clone(),
+        principal: holder.principal,
+        instance: holder.instance.unwrap_or_default(),
+        label: holder.label,
+        stream_id: holder.stream_id,
+        expires: clock::wall().checked_add(lasts).unwrap_or(Timestamp::MAX),
+    };
+    format!("rtmp://{address}/{}?grant={}", url.to_url_path(), grant.mint(grants))
+}
+
+impl Claims for DeskClaims {
+    fn reserve(&self, spec: &Spec, keep: Duration) -> Pending<Result<Claim, NoClaim>> {
+        let desk = self.desk.clone();
+        let (key, holder) = (ClaimKey::Ingest(spec.name.clone()), stream_holder(spec.id, &spec.label()));
+        Box::pin(async move {
+            match desk.reserve(key, holder, keep).await {
+                Ok(reserved) => Ok(Claim { id: reserved.claim_id.get(), token: reserved.token.get() }),
+                Err(refused) if refused.is_unavailable() => Err(NoClaim::Unavailable(refused.description())),
+                Err(refused) => {
+                    let (holder, since) = holder_of(&refused);
+                    Err(NoClaim::Held { holder, since })
+                }
+            }
+        })
+    }
+
+    fn renew(&self, claim: Claim, keep: Duration) -> Pending<Result<(), NotRenewed>> {
+        let desk = self.desk.clone();
+        Box::pin(async move {
+            match desk.renew(ClaimId::new(claim.id), keep).await {
+                Ok(_) => Ok(()),
+                Err(Some(RenewError::Seized)) => Err(NotRenewed::Gone(ClaimLoss::Seized)),
+                Err(Some(RenewError::Unknown)) => Err(NotRenewed::Gone(ClaimLoss::Expired)),
+                Err(None) => Err(NotRenewed::Unavailable),
+            }
+        })
+    }
+
+    fn release(&self, claim: Claim) -> Pending<()> {
+        let desk = self.desk.clone();
+        Box::pin(async move {
+            desk.release(ClaimId::new(claim.id), "the stream is over").await;
+        })
+    }
+
+    fn publish_url(&self, spec: &Spec, claim: Claim, address: &str) -> String {
+        let holder = stream_holder(spec.id, &spec.label());
+        publish_url(&self.grants, address, &spec.name, ClaimId::new(claim.id), holder)
+    }
+}
+
+/// Who holds what was refused; a block has no holder but the operator who set it.
+fn holder_of(refused: &Refused) -> (String, Timestamp) {
+    let (label, since) = refused.holder().unwrap_or(("an operator's block", clock::wall()));
+    (label.to_owned(), since)
+}
+
+impl ClaimRegister for DeskClaims {
+    fn list(&self) -> Pending<Vec<ClaimView>> {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.list().await })
+    }
+
+    fn request(
+        &self,
+        principal: &str,
+        request: ClaimRequest,
+        reached_at: Option<String>,
+    ) -> Pending<Result<ClaimGranted, Problem>> {
+        let this = self.clone();
+        // Each asking is a holder of its own; whoever has the URL that it gets is that holder.
+        let holder = Holder::new(principal, Uuid::new_v4().to_string(), &request.label);
+        Box::pin(async move {
+            let url: StreamUrl =
+                request.name.parse().map_err(|why| Problem::field("name", format!("{why}")))?;
+            let keep = Duration::from_secs(request.reserve_seconds.unwrap_or(KEEP_SECONDS).into());
+            let key = ClaimKey::Ingest(url.clone());
+            let reserved = this.desk.reserve(key, holder.clone(), keep).await;
+            let reserved = reserved.map_err(|refused| refusal(&url, &refused))?;
+            let address = this.rtmp.seen_from(reached_at.as_deref());
+            let publish_url = publish_url(&this.grants, &address, &url, reserved.claim_id, holder);
+            Ok(ClaimGranted { claim: reserved.view, publish_url })
+        })
+    }
+
+    fn renew(&self, id: Uuid) -> Pending<Result<ClaimView, Problem>> {
+        let desk = self.desk.clone();
+        Box::pin(async move {
+            let gone = || Problem::new(ProblemCode::NotFound, "the claim has ended, or another has it");
+            let claim = ClaimId::new(id);
+            let keep = Duration::from_secs(KEEP_SECONDS.into());
+            match desk.renew(claim, keep).await {
+                Ok(_) => desk.find(claim).await.ok_or_else(gone),
+                Err(Some(RenewError::Unknown | RenewError::Seized)) => Err(gone()),
+                Err(None) => Err(unavailable()),
+            }
+        })
+    }
+
+    fn release(&self, id: Uuid, operator: &str, action: ClaimAction) -> Pending<Result<(), Problem>> {
+        let (desk, operator) = (self.desk.clone(), operator.to_owned());
+        Box::pin(async move {
+            let token = FencingToken::new(action.expected_token);
+            let done = desk.release_by(ClaimId::new(id), token, &operator, &action.reason).await;
+            done.map_err(|error| refused_act(&error))
+        })
+    }
+
+    fn seize(&self, id: Uuid, operator: &str, action: ClaimAction) -> Pending<Result<(), Problem>> {
+        let (desk, operator) = (self.desk.clone(), operator.to_owned());
+        Box::pin(async move {
+            let token = FencingToken::new(action.expected_token);
+            let done = desk.seize(ClaimId::new(id), token, &operator, &action.reason).await;
+            done.map_err(|error| refused_act(&error))
+        })
+    }
+}
+
+fn unavailable() -> Problem {
+    Problem::new(ProblemCode::StoreUnavailable, "claims cannot be changed now").retry_after(5)
+}
+
+fn refusal(url: &StreamUrl, refused: &Refused) -> Problem {
+    if refused.is_unavailable() {
+        return Problem::new(ProblemCode::StoreUnavailable, refused.description()).retry_after(5);
+    }
+    let (label, since) = holder_of(refused);
+    let why = format!("{url} is held by {label} since {since}");
+    let holder = Box::new(HolderView { label, since: since.to_string() });
+    Problem { holder: Some(holder), ..Problem::new(ProblemCode::ClaimHeld, why) }
+}
+
+fn refused_act(error: &ActError) -> Problem {
+    match error {
+        ActError::Operator(OperatorError::Unknown) => {
+            Problem::new(ProblemCode::NotFound, "no claim has this id; it may have ended")
+        }
+        ActError::Operator(error @ OperatorError::Stale { .. }) => {
+            Problem::new(ProblemCode::StaleToken, error.to_string())
+        }
+        ActError::Unavailable => unavailable(),
+    }
+}
+
+/// Passes on what happens at the desk: to those who watch, and to the streams concerned. Ends with the desk.
+///
+/// Whenever something was missed, at the start and after falling behind, every stream is told how its claim is.
+pub async fn watch(desk: ClaimDesk, streams: Streams, events: Events) {
+    let mut changes = desk.events();
+    tell_all(&desk, &streams).await;
+    loop {
+        match changes.recv().await {
+            Ok(change) => {
+                events.publish(change.to_api());
+                if let (Some(stream), Some(news)) = (change.stream_id, news(&change)) {
+                    streams.claim_news(stream, news).await;
+                }
+            }
+            Err(RecvError::Lagged(missed)) => {
+                warn!(missed, "claim events were missed; all claims are looked at again");
+                let claims = desk.list().await;
+                events.publish(api::events::Event::Claims { claims });
+                tell_all(&desk, &streams).await;
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Claims that are gone are found out by their renewal.
+async fn tell_all(desk: &ClaimDesk, streams: &Streams) {
+    for claim in desk.list().await {
+        let Some(stream) = claim.stream_id else { continue };
+        let news = match claim.state {
+            ClaimState::Live | ClaimState::Probing if claim.silent_ms.is_some() => ClaimNews::Live,
+            ClaimState::Live
+            | ClaimState::Probing
+            | ClaimState::Reserved
+            | ClaimState::Lingering
+            | ClaimState::Blocked => ClaimNews::Lost,
+        };
+        streams.claim_news(stream, news).await;
+    }
+}
+
+fn news(change: &ClaimEvent) -> Option<ClaimNews> {
+    let still_has_it =
+        change.row.as_ref().is_some_and(|row| Some(row.id) == change.claim_id.map(ClaimId::get));
+    match change.what {
+        What::Live => Some(ClaimNews::Live),
+        What::Lingering => Some(ClaimNews::Lost),
+        What::Seized => Some(ClaimNews::Gone(ClaimLoss::Seized)),
+        What::Released => Some(ClaimNews::Gone(ClaimLoss::Released)),
+        // A newer connection of its own displaced the older one, or the key stays reserved.
+        What::Displaced | What::Expired if still_has_it => None,
+        What::Displaced | What::Expired => Some(ClaimNews::Gone(ClaimLoss::Expired)),
+        What::Granted | What::Resumed | What::Refused | What::Blocked | What::Unblocked => None,
+    }
+}
