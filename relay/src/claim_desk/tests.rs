@@ -365,3 +365,26 @@ async fn a_healthy_holder_s_next_frame_answers_for_it() {
         "refused at its next frame, and not after the probe's time"
     );
 }
+
+#[tokio::test]
+async fn a_reservation_outlives_its_publisher_s_grace_and_says_so() {
+    let office = Office::open().await;
+    let mut events = office.desk.events();
+    let reserved = office.desk.reserve(room(), recorder(1), Duration::from_secs(60)).await.unwrap();
+    let publisher = office.publish(recorder(1)).await.unwrap();
+    publisher.liveness.media(clock::now());
+    office.desk.lost(publisher.token);
+    let expired = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let event = events.recv().await.unwrap();
+            if event.what == claims::What::Expired {
+                return event;
+            }
+            assert!(!event.ends_claim());
+        }
+    });
+    let expired = expired.await.expect("the grace ends");
+    assert!(!expired.ends_claim() && expired.row.is_some());
+    office.desk.release(reserved.claim_id, "done").await;
+    assert!(events.recv().await.unwrap().ends_claim());
+}
