@@ -4,6 +4,8 @@
 //! data plane (ingest, hub, outputs) never waits for the control plane (streams, recorders, API): a claim is decided
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
+pub mod admission;
+mod assembly;
 pub mod auth;
 pub mod claim_desk;
 pub mod cli;
@@ -11,12 +13,18 @@ pub mod clock;
 pub mod config;
 pub mod events;
 pub mod grant;
+pub mod health;
 pub mod http_api;
 pub mod http_server;
 pub mod hub;
 pub mod metrics;
+pub mod output;
 pub mod pages;
 pub mod recorders;
+pub mod rtmp_server;
+pub mod serve;
 pub mod status;
 pub mod store;
 pub mod streams;
+pub mod up;
+pub mod views;

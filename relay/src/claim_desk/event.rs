@@ -28,6 +28,24 @@ pub struct ClaimEvent {
 }
 
 impl ClaimEvent {
+    /// Whether the claim is over for its holder: seized, or no longer on its key. False where a reservation goes on
+    /// after its publisher's grace ([`What::Expired`] with the claim's own row).
+    #[must_use]
+    pub fn ends_claim(&self) -> bool {
+        let is_on_key = self.row.as_ref().is_some_and(|row| Some(ClaimId(row.id)) == self.claim_id);
+        match self.what {
+            What::Seized => true,
+            What::Released | What::Expired | What::Displaced => !is_on_key,
+            What::Granted
+            | What::Live
+            | What::Lingering
+            | What::Resumed
+            | What::Refused
+            | What::Blocked
+            | What::Unblocked => false,
+        }
+    }
+
     /// As the API tells it.
     #[must_use]
     pub fn to_api(&self) -> api::events::Event {

@@ -1,4 +1,4 @@
-//! The desk with a real store and real time; its rules run in tenths of their seconds.
+//! The desk with a real store and real time; its rules run in a quarter of their time, and less.
 
 use super::*;
 use claims::{Admission, Reason, Timing};
@@ -18,9 +18,9 @@ struct Office {
 fn rules() -> Rules {
     let millis = Duration::from_millis;
     Rules {
-        timing: Timing { first_media: millis(1_000), idle: millis(1_000), grace: millis(1_500) },
-        probe_quiet: millis(200),
-        probe_answer: millis(200),
+        timing: Timing { first_media: millis(2_000), idle: millis(2_000), grace: millis(2_500) },
+        probe_quiet: millis(500),
+        probe_answer: millis(500),
         delays: [0, 100, 200, 400].map(millis),
         ..Rules::default()
     }
@@ -328,4 +328,63 @@ async fn a_goodbye_frees_the_key_at_once_and_a_loss_only_lets_it_linger() {
     office.desk.lost(second.token);
     let third = office.publish(recorder(3)).await.unwrap();
     assert_eq!(third.kind, Admission::Takeover { old_token: second.token });
+}
+
+#[tokio::test]
+async fn many_claims_share_their_commits() {
+    let office = Office::open().await;
+    let before = office.store.commits();
+    let askers: Vec<_> = (0..400)
+        .map(|number| {
+            let desk = office.desk.clone();
+            let key = ClaimKey::Ingest(format!("live/room-{number}").parse().unwrap());
+            tokio::spawn(async move { desk.publish(key, recorder(number)).await.unwrap().token })
+        })
+        .collect();
+    let mut tokens = Vec::new();
+    for asker in askers {
+        tokens.push(asker.await.unwrap());
+    }
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 400, "no token twice");
+    let commits = office.store.commits() - before;
+    assert!(commits < 200, "{commits} commits for 400 grants and their events");
+}
+
+#[tokio::test]
+async fn a_healthy_holder_s_next_frame_answers_for_it() {
+    let office = Office::open().await;
+    let first = office.publish(recorder(1)).await.unwrap();
+    let _encoder = Encoder::of(&first);
+    let asked = clock::now();
+    let refused = office.publish(recorder(2)).await.unwrap_err();
+    assert_eq!(reason(&refused), Some(Reason::Held));
+    assert!(
+        asked.elapsed() < rules().probe_answer,
+        "refused at its next frame, and not after the probe's time"
+    );
+}
+
+#[tokio::test]
+async fn a_reservation_outlives_its_publisher_s_grace_and_says_so() {
+    let office = Office::open().await;
+    let mut events = office.desk.events();
+    let reserved = office.desk.reserve(room(), recorder(1), Duration::from_secs(60)).await.unwrap();
+    let publisher = office.publish(recorder(1)).await.unwrap();
+    publisher.liveness.media(clock::now());
+    office.desk.lost(publisher.token);
+    let expired = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let event = events.recv().await.unwrap();
+            if event.what == claims::What::Expired {
+                return event;
+            }
+            assert!(!event.ends_claim());
+        }
+    });
+    let expired = expired.await.expect("the grace ends");
+    assert!(!expired.ends_claim() && expired.row.is_some());
+    office.desk.release(reserved.claim_id, "done").await;
+    assert!(events.recv().await.unwrap().ends_claim());
 }

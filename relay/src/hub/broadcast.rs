@@ -106,6 +106,7 @@ pub struct Facts {
 /// One stream's media.
 pub struct Broadcast {
     url: StreamUrl,
+    since: jiff::Timestamp,
     ring: Mutex<Ring>,
     head: watch::Sender<Head>,
     players: AtomicU32,
@@ -114,9 +115,10 @@ pub struct Broadcast {
 impl Broadcast {
     /// An empty broadcast whose own clock stands at `clock_ms`; [`START_MS`] for one that never was before.
     #[must_use]
-    pub fn new(url: StreamUrl, now: Instant, clock_ms: i64) -> Arc<Self> {
+    pub fn new(url: StreamUrl, now: Instant, since: jiff::Timestamp, clock_ms: i64) -> Arc<Self> {
         Arc::new(Self {
             url,
+            since,
             ring: Mutex::new(Ring {
                 items: VecDeque::new(),
                 first: 0,
@@ -143,6 +145,12 @@ impl Broadcast {
     #[must_use]
     pub fn url(&self) -> &StreamUrl {
         &self.url
+    }
+
+    /// When it was opened, for people.
+    #[must_use]
+    pub fn since(&self) -> jiff::Timestamp {
+        self.since
     }
 
     pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -333,7 +341,7 @@ mod tests {
 
     fn broadcast() -> (Arc<Broadcast>, Instant) {
         let now = Instant::now();
-        (Broadcast::new("live/room".parse().unwrap(), now, START_MS), now)
+        (Broadcast::new("live/room".parse().unwrap(), now, jiff::Timestamp::UNIX_EPOCH, START_MS), now)
     }
 
     /// A legacy AVC picture (FLV 10.1 §E.4.3) with one NAL unit of one byte.

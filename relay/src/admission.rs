@@ -1,0 +1,217 @@
+//! Who may publish where, decided before anything else happens.
+//!
+//! The order is fixed: parse the name, apply the application's rule, check the grant, take the claim; only an admitted
+//! publisher gets a broadcast and its outputs. A refused one leaves a log line, a counter and a row in the claim's
+//! list of refusals, nothing else.
+
+use crate::claim_desk::{self, ClaimDesk, HolderOrder};
+use crate::config::{Publish, RelayConfig};
+use crate::grant::{Grant, GrantError, GrantKey};
+use crate::hub::{Broadcast, Hub};
+use crate::metrics::RefusedFor;
+use crate::output::Outputs;
+use crate::{clock, hub};
+use claims::{ClaimId, ClaimKey, FencingToken, Holder, Label};
+use media::StreamUrl;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use url::form_urlencoded;
+use uuid::Uuid;
+
+/// What a peer sent with `publish`.
+#[derive(Clone)]
+pub struct PublishAttempt {
+    /// The application as sent, with its query.
+    pub app: String,
+    /// The stream name as sent, with its query. May hold a grant: never printed.
+    pub name: String,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// Its connection.
+    pub connection: Uuid,
+}
+
+/// Why a publisher is turned away.
+#[derive(Debug)]
+pub struct Refused {
+    /// For the figures.
+    pub reason: RefusedFor,
+    /// For the peer: plain, at most 200 bytes, without addresses or keys.
+    pub description: String,
+}
+
+impl Refused {
+    fn new(reason: RefusedFor, description: impl Into<String>) -> Self {
+        Self { reason, description: description.into() }
+    }
+}
+
+/// A publisher that may write.
+pub struct Admitted {
+    /// Its claim; dropping it reports the publisher lost.
+    pub claim: HeldClaim,
+    /// Where it writes.
+    pub broadcast: Arc<Broadcast>,
+    /// What the desk tells it.
+    pub orders: mpsc::Receiver<HolderOrder>,
+}
+
+/// The right to write, held by one connection.
+pub struct HeldClaim {
+    /// The fencing token to show with each write.
+    pub token: FencingToken,
+    desk: ClaimDesk,
+    liveness: claim_desk::Liveness,
+}
+
+impl HeldClaim {
+    /// Media came; cheap, and waits for nobody.
+    pub fn saw_media(&self, now: Instant) {
+        self.liveness.media(now);
+    }
+
+    /// The peer answered a ping.
+    pub fn answer_probe(&self) {
+        self.desk.pong(self.token);
+    }
+
+    /// The publisher said goodbye.
+    pub fn finish(self) {
+        self.desk.finish(self.token); // the drop that follows finds nothing to lose
+    }
+}
+
+impl Drop for HeldClaim {
+    fn drop(&mut self) {
+        self.desk.lost(self.token);
+    }
+}
+
+/// Decides about publishers.
+#[derive(Clone)]
+pub struct Admission {
+    /// The applications' rules.
+    pub config: Arc<RelayConfig>,
+    /// What grants are signed with.
+    pub grants: GrantKey,
+    /// Who holds which claim.
+    pub desk: ClaimDesk,
+}
+
+impl Admission {
+    /// Decides about one publisher; may take some seconds while a silent holder is asked whether it still lives.
+    ///
+    /// # Errors
+    /// [`Refused`] with what to tell the peer.
+    pub async fn decide(
+        &self,
+        attempt: PublishAttempt,
+        hub: &Hub,
+        outputs: &Outputs,
+    ) -> Result<Admitted, Refused> {
+        let url = StreamUrl::from_rtmp(&attempt.app, &attempt.name)
+            .map_err(|error| Refused::new(RefusedFor::Name, format!("Bad stream name: {error}")))?;
+        let (holder, under) = self.authenticate(&attempt, &url).await?;
+        if hub.find(&url).is_none() && hub.all().len() >= hub::BROADCASTS_MAX {
+            return Err(Refused::new(
+                RefusedFor::Unavailable,
+                "This relay carries as many streams as it can",
+            ));
+        }
+        let key = ClaimKey::Ingest(url.clone());
+        let granted = match under {
+            Some(claim) => self.desk.publish_under(claim, key, holder).await,
+            None => self.desk.publish(key, holder).await,
+        };
+        let granted = granted.map_err(|refused| {
+            let reason = if refused.is_unavailable() { RefusedFor::Unavailable } else { RefusedFor::Held };
+            Refused::new(reason, refused.description())
+        })?;
+        let token = granted.token;
+        // From here on the claim is ours; whatever fails below gives it back by dropping this.
+        let claim = HeldClaim { token, desk: self.desk.clone(), liveness: granted.liveness };
+        let broadcast = outputs.broadcast(hub, &url, token.get()).await.ok_or_else(|| {
+            Refused::new(RefusedFor::Unavailable, "This relay cannot take the stream now; try again shortly")
+        })?;
+        broadcast.admit(token.get()).map_err(|error| Refused::new(RefusedFor::Held, error.to_string()))?;
+        Ok(Admitted { claim, broadcast, orders: granted.orders })
+    }
+
+    async fn authenticate(&self, attempt: &PublishAttempt, url: &StreamUrl) -> Result<Identity, Refused> {
+        let query = Query::of(attempt);
+        if let Some(text) = query.get("grant") {
+            return self.holder_by_grant(text, &query, url).await;
+        }
+        let local = attempt.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        let allowed = match self.config.publish_rule(url.app()) {
+            Publish::Open => true,
+            Publish::Local => local,
+            Publish::Grant => false,
+        };
+        if !allowed {
+            let why = "Publishing here needs a grant: ask the API for a publish URL";
+            return Err(Refused::new(RefusedFor::Access, why));
+        }
+        // Nobody has proved who it is, so nobody can come back as the same: each connection is a holder of its own,
+        // and takes over only from one that is dead.
+        let id = attempt.connection.simple().to_string();
+        Ok((Holder::anonymous(Label::new(&format!("encoder {}", &id[..8]))), None))
+    }
+
+    async fn holder_by_grant(&self, text: &str, query: &Query, url: &StreamUrl) -> Result<Identity, Refused> {
+        let void =
+            |why: &str| Refused::new(RefusedFor::Grant, format!("The grant in this publish URL {why}"));
+        let grant = match Grant::verify(&self.grants, text, clock::wall()) {
+            Ok(grant) => grant,
+            // Past its time to be taken up, it still serves the claim that it once took up.
+            Err(GrantError::Expired(grant)) if self.desk.is_held(grant.claim_id).await => *grant,
+            Err(GrantError::Expired(_)) => return Err(void("has expired; ask the API for a new one")),
+            Err(_) => return Err(void("is not one of this relay's; ask the API for one")),
+        };
+        if grant.url != *url {
+            return Err(void("is for another stream URL"));
+        }
+        let incarnation = query.get("incarnation").map_or(Ok(1), str::parse);
+        let incarnation = incarnation.map_err(|_| void("comes with an incarnation that is no number"))?;
+        Ok((grant.holder(incarnation), Some(grant.claim_id)))
+    }
+}
+
+/// Who asks, and the claim that its grant names.
+type Identity = (Holder, Option<ClaimId>);
+
+/// The parameters of a publish URL, wherever the client put them.
+struct Query(Vec<(String, String)>);
+
+/// How many parameters are looked at; further ones are ignored.
+const PARAMETERS_MAX: usize = 32;
+
+impl Query {
+    fn of(attempt: &PublishAttempt) -> Self {
+        let queries =
+            [&attempt.app, &attempt.name].into_iter().filter_map(|part| Some(part.split_once('?')?.1));
+        let pairs = queries.flat_map(|query| form_urlencoded::parse(query.as_bytes()));
+        Self(pairs.take(PARAMETERS_MAX).map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_is_found_wherever_the_client_put_its_query() {
+        for (app, name) in [("live", "room?grant=g&incarnation=2"), ("live?grant=g&incarnation=2", "room")] {
+            let attempt =
+                PublishAttempt { app: app.into(), name: name.into(), peer: None, connection: Uuid::nil() };
+            let query = Query::of(&attempt);
+            assert_eq!((query.get("grant"), query.get("incarnation")), (Some("g"), Some("2")));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Puts the relay's parts together and starts them; nothing is decided here.
+
+mod claims;
+mod sampler;
+
+use crate::admission::Admission;
+use crate::auth::{Guard, Tokens};
+use crate::claim_desk::ClaimDesk;
+use crate::config::RelayConfig;
+use crate::events::Events;
+use crate::health::Health;
+use crate::http_api::{self, Api};
+use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::output::Outputs;
+use crate::rtmp_server::RtmpServer;
+use crate::store::Store;
+use crate::streams::{self, Reconciler};
+use crate::views::Views;
+use crate::{clock, health, http_server, pages};
+use ::claims::{Rules, Timing};
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use claims::Claims;
+use hls::{Limits, Origin};
+use sampler::Sampler;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+/// The open doors.
+pub(crate) struct Doors {
+    pub(crate) rtmp: TcpListener,
+    pub(crate) http: TcpListener,
+    pub(crate) admin: Option<TcpListener>,
+}
+
+/// What runs, to be waited for.
+pub(crate) struct Parts {
+    /// Whatever uses the desk and the store.
+    users: TaskTracker,
+    desk: tokio::task::JoinHandle<()>,
+    stop_desk: CancellationToken,
+    store: Store,
+}
+
+/// How long the parts may take to end after they were told to.
+const END: Duration = Duration::from_secs(8);
+
+impl Parts {
+    /// Waits until all have ended, in order: those who ask before those who answer, the store last.
+    pub(crate) async fn ended(self) {
+        self.users.close();
+        if tokio::time::timeout(END, self.users.wait()).await.is_err() {
+            warn!("some parts did not end in time");
+        }
+        self.stop_desk.cancel();
+        if tokio::time::timeout(END, self.desk).await.is_err() {
+            warn!("the claim desk did not end in time");
+        }
+        self.store.close().await;
+    }
+}
+
+/// Opens the store, away from the threads that must not block.
+pub(crate) async fn open_store(config: &RelayConfig) -> Result<Store> {
+    let path = config.store_path();
+    let shown = path.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path)).await.context("open the store")?;
+    opened.with_context(|| format!("the store {shown} cannot be opened"))
+}
+
+/// Starts every part; each ends when `stop` is cancelled.
+pub(crate) async fn start(
+    config: Arc<RelayConfig>,
+    store: Store,
+    doors: Doors,
+    stop: CancellationToken,
+) -> Result<Parts> {
+    let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
+    let grants = store.grant_key().await.context("read the grants' key")?;
+    let tokens = Tokens::new(store.tokens().await.context("read the tokens")?);
+    let (desk, desk_task) =
+        ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?;
+    let users = TaskTracker::new();
+    let stop_desk = CancellationToken::new();
+    let desk_handle = tokio::spawn(desk_task.run(stop_desk.clone()));
+
+    let hub = Hub::default();
+    let origin = Origin::new(Limits::default());
+    let metrics = Arc::new(Metrics::new());
+    let events = Events::default();
+    let outputs = Outputs {
+        origin: origin.clone(),
+        store: store.clone(),
+        hls: config.hls.clone(),
+        tasks: users.clone(),
+        stop: stop.clone(),
+    };
+    let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
+    let claims = Arc::new(Claims::new(desk.clone(), grants, config.rtmp.advertise.clone(), rtmp_address));
+    let (streams, reconciler) = Reconciler::load(streams::Parts {
+        claims: claims.clone(),
+        documents: Arc::new(store.clone()),
+        events: events.clone(),
+        rtmp_advertise: config.rtmp.advertise.clone(),
+        rtmp_listen: rtmp_address,
+        shutdown: stop.clone(),
+    })
+    .await
+    .context("read the streams")?;
+    users.spawn(reconciler.run());
+    users.spawn(claims::follow(desk.clone(), hub.clone(), streams.clone(), events.clone(), stop.clone()));
+
+    let views = Views { hub: hub.clone(), origin: origin.clone() };
+    let sampler = Sampler {
+        views: views.clone(),
+        desk: desk.clone(),
+        streams: streams.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+    };
+    users.spawn(sampler.run(stop.clone()));
+
+    let api = Api {
+        streams,
+        events,
+        claims,
+        data_plane: Arc::new(views),
+        tokens,
+        token_store: Arc::new(store.clone()),
+        guard: Guard::new(&config.http.hosts),
+    };
+    let health = Arc::new(Health {
+        rtmp: rtmp_address,
+        store: store.clone(),
+        data: config.data.path.clone(),
+        draining: AtomicBool::new(false),
+    });
+    let frame_ancestors = &config.http.frame_ancestors;
+    let playback = Router::new()
+        .nest("/hls", hls::http::router(origin, clock::now))
+        .merge(pages::public(frame_ancestors))
+        .merge(health::router(health.clone()));
+    let desk_pages = pages::operator(frame_ancestors).merge(metrics_router(metrics.clone()));
+    let connections = config.http.connections_max;
+    match doors.admin {
+        Some(admin) => {
+            let public = playback.clone().merge(http_api::public_router(api.clone()));
+            // Everything of the public side, too: the operator page links to widgets and playlists.
+            let private = playback.merge(http_api::router(api)).merge(desk_pages);
+            users.spawn(http_server::serve(doors.http, public, connections, stop.clone()));
+            users.spawn(http_server::serve(admin, private, connections, stop.clone()));
+        }
+        None => {
+            let all = playback.merge(http_api::router(api)).merge(desk_pages);
+            users.spawn(http_server::serve(doors.http, all, connections, stop.clone()));
+        }
+    }
+
+    let rtmp = Arc::new(RtmpServer {
+        hub,
+        admission,
+        outputs,
+        metrics,
+        player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
+        connections_max: config.rtmp.connections_max,
+    });
+    users.spawn(rtmp.serve(doors.rtmp, stop));
+    Ok(Parts { users, desk: desk_handle, stop_desk, store })
+}
+
+fn rules(config: &RelayConfig) -> Rules {
+    let seconds = |seconds: u32| Duration::from_secs(seconds.max(1).into());
+    let timing = Timing {
+        first_media: seconds(config.claims.first_media_seconds),
+        idle: seconds(config.claims.idle_seconds),
+        grace: seconds(config.claims.grace_seconds),
+    };
+    Rules { timing, ..Rules::default() }
+}
+
+/// OpenMetrics 1.0, §Protocol Negotiation.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn metrics_router(metrics: Arc<Metrics>) -> Router {
+    let answer = move || {
+        let text = metrics.render();
+        async move { ([(header::CONTENT_TYPE, OPEN_METRICS)], text) }
+    };
+    Router::new().route("/metrics", get(answer))
+}

@@ -1,0 +1,120 @@
+//! A stream's place in its HLS numbering, kept across restarts of the relay.
+//!
+//! Media sequence numbers must never go back, but a write per segment would be waste. So numbers are reserved in
+//! blocks, ahead of use: after a crash the stream goes on at the end of its last reservation, a gap of at most
+//! [`BLOCK`] numbers. The same row keeps when the stream's timeline began, so that decode times rise as well.
+
+use crate::clock;
+use crate::store::{HlsPosition, Store, StoreError};
+use ::hls::Position;
+use media::StreamUrl;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+/// How many media sequence numbers are reserved at once: two minutes of two-second segments.
+const BLOCK: u64 = 64;
+/// A new block is reserved when fewer than this are left: a minute's time to write one row.
+const LOW: u64 = 32;
+
+/// Where a stream goes on.
+pub(crate) struct Place {
+    url: Option<StreamUrl>,
+    first_msn: u64,
+    discontinuity_sequence: u64,
+    continues: bool,
+    origin: jiff::Timestamp,
+}
+
+impl Place {
+    /// Reads the place and reserves the first block, durably.
+    pub(crate) async fn load(store: &Store, url: &StreamUrl) -> Result<Self, StoreError> {
+        let now = clock::wall();
+        let found = store.load_hls_position(url).await?;
+        let continues = found.is_some();
+        let place = Self {
+            url: Some(url.clone()),
+            first_msn: found.as_ref().map_or(0, |row| row.msn_reserved),
+            discontinuity_sequence: found.as_ref().map_or(0, |row| row.discontinuity_sequence),
+            continues,
+            origin: found.map_or(now, |row| row.origin.min(now)),
+        };
+        store
+            .put_hls_position(url, &place.row(place.first_msn + BLOCK, place.discontinuity_sequence))
+            .await?;
+        Ok(place)
+    }
+
+    /// A place that is not kept, for when the store cannot be written: numbered by the wall clock, which is ahead of
+    /// any count of segments longer than a second.
+    pub(crate) fn unkept() -> Self {
+        let now = clock::wall();
+        let first_msn = u64::try_from(now.as_second()).unwrap_or(0);
+        Self { url: None, first_msn, discontinuity_sequence: 0, continues: false, origin: now }
+    }
+
+    /// Where the stream's timeline stands by the wall clock, in milliseconds since it began.
+    pub(crate) fn clock_ms(&self, now: jiff::Timestamp) -> i64 {
+        crate::hub::START_MS + now.as_millisecond().saturating_sub(self.origin.as_millisecond()).max(0)
+    }
+
+    pub(super) const fn first_msn(&self) -> u64 {
+        self.first_msn
+    }
+
+    pub(super) const fn discontinuity_sequence(&self) -> u64 {
+        self.discontinuity_sequence
+    }
+
+    pub(super) const fn continues(&self) -> bool {
+        self.continues
+    }
+
+    /// Goes on reserving, in a task that ends with the returned keeper.
+    pub(super) fn keep(self, store: &Store, tasks: &TaskTracker) -> Keeper {
+        let reserved =
+            Reserved { msn: self.first_msn + BLOCK, discontinuity_sequence: self.discontinuity_sequence };
+        let (sender, mut wanted) = watch::channel(reserved);
+        let store = store.clone();
+        tasks.spawn(async move {
+            let Some(url) = self.url.clone() else { return };
+            // Only the newest wish counts, so a slow disk delays writes but never queues them.
+            while wanted.changed().await.is_ok() {
+                let Reserved { msn, discontinuity_sequence } = *wanted.borrow_and_update();
+                if let Err(error) = store.put_hls_position(&url, &self.row(msn, discontinuity_sequence)).await
+                {
+                    warn!(%error, %url, "the stream's place in its HLS numbering could not be kept");
+                }
+            }
+        });
+        Keeper(sender)
+    }
+
+    fn row(&self, msn_reserved: u64, discontinuity_sequence: u64) -> HlsPosition {
+        HlsPosition { msn_reserved, discontinuity_sequence, origin: self.origin }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Reserved {
+    msn: u64,
+    discontinuity_sequence: u64,
+}
+
+/// Asks for more numbers in time.
+pub(super) struct Keeper(watch::Sender<Reserved>);
+
+impl Keeper {
+    /// Tells where the packager is now.
+    pub(super) fn at(&self, position: Position) {
+        self.0.send_if_modified(|reserved| {
+            let before = *reserved;
+            if position.next_msn + LOW > reserved.msn {
+                reserved.msn = position.next_msn + BLOCK;
+            }
+            reserved.discontinuity_sequence =
+                reserved.discontinuity_sequence.max(position.discontinuity_sequence);
+            *reserved != before
+        });
+    }
+}

@@ -1,0 +1,397 @@
+//! One RTMP peer, from its handshake to its last byte.
+//!
+//! The wire is [`rtmp::ServerConn`]'s business; here the socket is read and written, the peer is admitted or refused,
+//! and media is passed between it and a broadcast.
+
+use super::RtmpServer;
+use super::outbox::Outbox;
+use crate::admission::{Admitted, PublishAttempt, Refused};
+use crate::claim_desk::HolderOrder;
+use crate::clock;
+use crate::hub::{PlayerCount, Subscriber, WriteError};
+use media::StreamUrl;
+use rtmp::{Limits, Message, ServerConn, ServerEvent};
+use std::future::{Future, pending};
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::time::sleep_until;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+/// How long a peer may take nothing of what waits for it.
+const UNWRITABLE_MAX: Duration = Duration::from_secs(15);
+/// After a refusal or an error: how long the peer may take to read it before the socket is closed.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// How much is read at once.
+const READ_BYTES: usize = 64 * 1024;
+/// How many messages a player is given at once.
+const BATCH_ITEMS: usize = 64;
+/// Malformed messages in a row after which a publisher is sent away.
+const MALFORMED_MAX: u32 = 100;
+
+type Verdict = Pin<Box<dyn Future<Output = Result<Admitted, Refused>> + Send>>;
+
+/// What a peer is here for.
+enum Role {
+    /// It has not said yet.
+    Visitor,
+    /// It wants to publish; the claim is being decided.
+    Admitting(Verdict),
+    /// It publishes.
+    Publishing(Publication),
+    /// It plays.
+    Playing(Playback),
+}
+
+struct Publication {
+    admitted: Admitted,
+    malformed: u32,
+}
+
+struct Playback {
+    subscriber: Subscriber,
+    skips_counted: u64,
+    /// Whether the last batch was full, so that more can be taken at once.
+    has_more: bool,
+    _count: PlayerCount,
+}
+
+/// What a role waits for.
+enum News {
+    Decided(Box<Result<Admitted, Refused>>),
+    Ordered(Option<HolderOrder>),
+    MoreMedia,
+}
+
+pub(super) struct Connection {
+    server: Arc<RtmpServer>,
+    socket: TcpStream,
+    peer: Option<SocketAddr>,
+    id: Uuid,
+    wire: ServerConn,
+    outbox: Outbox,
+    role: Role,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(super) fn new(server: Arc<RtmpServer>, socket: TcpStream, id: Uuid, now: Instant) -> Self {
+        Self {
+            server,
+            peer: socket.peer_addr().ok(),
+            socket,
+            id,
+            wire: ServerConn::new(now, Limits::default()),
+            outbox: Outbox::default(),
+            role: Role::Visitor,
+            buffer: vec![0; READ_BYTES],
+        }
+    }
+
+    /// Attends to the peer until either side ends.
+    pub(super) async fn run(mut self) {
+        let courteous = loop {
+            match self.step().await {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(courteous) => break courteous,
+            }
+        };
+        // A publisher's claim is reported lost as it is dropped; its broadcast stays for one that comes back in time.
+        self.role = Role::Visitor;
+        if courteous {
+            self.say_goodbye().await;
+        }
+    }
+
+    /// One round; breaks with whether the peer should still be told something.
+    async fn step(&mut self) -> ControlFlow<bool> {
+        let now = clock::now();
+        self.collect_output(now);
+        if let Err(error) = self.flush(now) {
+            debug!(%error, "the peer is gone");
+            return ControlFlow::Break(false);
+        }
+        if self.wire.is_closing() {
+            return ControlFlow::Break(true);
+        }
+        let wire_deadline = self.wire.poll_timeout();
+        let write_deadline = self.outbox.deadline(UNWRITABLE_MAX);
+        let deadline = [wire_deadline, write_deadline].into_iter().flatten().min();
+        let waiting_to_write = !self.outbox.is_empty();
+        tokio::select! {
+            ready = self.socket.readable() => match ready {
+                Ok(()) => self.read(),
+                Err(_) => ControlFlow::Break(false),
+            },
+            _ = self.socket.writable(), if waiting_to_write => ControlFlow::Continue(()),
+            news = self.role.news(waiting_to_write) => self.on_news(news),
+            () = until(deadline) => self.on_deadline(),
+        }
+    }
+
+    fn read(&mut self) -> ControlFlow<bool> {
+        let count = match self.socket.try_read(&mut self.buffer) {
+            Ok(0) => return ControlFlow::Break(false),
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return ControlFlow::Continue(()),
+            Err(error) => {
+                debug!(%error, "the peer is gone");
+                return ControlFlow::Break(false);
+            }
+        };
+        self.server.metrics.rtmp_received.inc_by(count as u64);
+        let now = clock::now();
+        let outcome = self.wire.handle_input(now, &self.buffer[..count]);
+        // What was understood before the error still counts.
+        let flow = self.take_events(now);
+        if let Err(error) = outcome {
+            self.server.metrics.rtmp_protocol_errors.inc();
+            info!(%error, "the peer is sent away for what it sent");
+            return ControlFlow::Break(true);
+        }
+        flow
+    }
+
+    fn on_deadline(&mut self) -> ControlFlow<bool> {
+        let now = clock::now();
+        if self.outbox.deadline(UNWRITABLE_MAX).is_some_and(|deadline| deadline <= now) {
+            info!("the peer reads nothing and is sent away");
+            self.wire.end_slow_play();
+            return ControlFlow::Break(true);
+        }
+        if let Err(error) = self.wire.handle_timeout(now) {
+            debug!(%error, "the peer is sent away");
+            return ControlFlow::Break(true);
+        }
+        self.take_events(now)
+    }
+
+    fn take_events(&mut self, now: Instant) -> ControlFlow<bool> {
+        while let Some(event) = self.wire.poll_event() {
+            self.on_event(now, event)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn on_event(&mut self, now: Instant, event: ServerEvent) -> ControlFlow<bool> {
+        match event {
+            ServerEvent::Media(message) => return self.on_media(now, message),
+            ServerEvent::PublishRequested { app, name } => {
+                let attempt = PublishAttempt { app, name, peer: self.peer, connection: self.id };
+                let admission = self.server.admission.clone();
+                let hub = self.server.hub.clone();
+                let outputs = self.server.outputs.clone();
+                self.role =
+                    Role::Admitting(Box::pin(async move { admission.decide(attempt, &hub, &outputs).await }));
+            }
+            ServerEvent::PlayRequested { app, name } => self.on_play(now, &app, &name),
+            ServerEvent::Unpublished => {
+                if let Role::Publishing(publication) = std::mem::replace(&mut self.role, Role::Visitor) {
+                    publication.admitted.claim.finish();
+                }
+            }
+            ServerEvent::Stopped => self.role = Role::Visitor,
+            ServerEvent::Pong => {
+                if let Role::Publishing(publication) = &self.role {
+                    publication.admitted.claim.answer_probe();
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn on_media(&mut self, now: Instant, message: Message) -> ControlFlow<bool> {
+        let Role::Publishing(publication) = &mut self.role else {
+            return ControlFlow::Continue(()); // late media of an ended publication
+        };
+        let Admitted { claim, broadcast, .. } = &publication.admitted;
+        match broadcast.write(now, claim.token.get(), message) {
+            Ok(()) => {
+                publication.malformed = 0;
+                claim.saw_media(now);
+            }
+            Err(WriteError::Malformed(error)) => {
+                self.server.metrics.media_malformed.inc();
+                publication.malformed += 1;
+                if publication.malformed == 1 {
+                    warn!(%error, "a malformed message was left out");
+                }
+                if publication.malformed >= MALFORMED_MAX {
+                    self.wire.end_publish("Too many malformed messages in a row");
+                }
+            }
+            Err(error @ (WriteError::Stale { .. } | WriteError::Ended)) => {
+                self.server.metrics.media_fenced.inc();
+                info!(%error, "a publisher whose claim is over was fenced off");
+                self.wire
+                    .end_publish("This publication has ended; its URL has a newer holder or was released");
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn on_play(&mut self, now: Instant, app: &str, name: &str) {
+        let broadcast = StreamUrl::from_rtmp(app, name).ok().and_then(|url| self.server.hub.find(&url));
+        let Some(broadcast) = broadcast else {
+            self.wire.refuse_play("No such stream is live here");
+            return;
+        };
+        info!(url = %broadcast.url(), "a player began");
+        self.wire.accept_play();
+        self.collect_output(now);
+        let count = broadcast.count_player();
+        let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
+        self.role = Role::Playing(Playback { subscriber, skips_counted: 0, has_more: false, _count: count });
+        self.feed_player(now);
+    }
+
+    fn on_news(&mut self, news: News) -> ControlFlow<bool> {
+        let now = clock::now();
+        match news {
+            News::Decided(verdict) => self.on_verdict(now, *verdict),
+            News::Ordered(Some(HolderOrder::Probe)) => {
+                self.wire.ping(now);
+                ControlFlow::Continue(())
+            }
+            News::Ordered(Some(HolderOrder::Disconnect { why })) => {
+                info!(%why, "the publisher is sent away");
+                self.role = Role::Visitor;
+                self.wire.end_publish(&why);
+                ControlFlow::Continue(())
+            }
+            // The desk is gone: the relay is stopping.
+            News::Ordered(None) => ControlFlow::Break(true),
+            News::MoreMedia => {
+                let ended = self.feed_player(now);
+                if ended {
+                    self.wire.end_play();
+                }
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    fn on_verdict(&mut self, now: Instant, verdict: Result<Admitted, Refused>) -> ControlFlow<bool> {
+        match verdict {
+            Ok(admitted) => {
+                info!(url = %admitted.broadcast.url(), token = %admitted.claim.token, "a publisher was admitted");
+                self.server.metrics.publish_admitted.inc();
+                self.wire.accept_publish();
+                self.role = Role::Publishing(Publication { admitted, malformed: 0 });
+            }
+            Err(refused) => {
+                info!(reason = ?refused.reason, description = %refused.description, "a publisher was refused");
+                self.server.metrics.refuse(refused.reason);
+                self.role = Role::Visitor;
+                self.wire.refuse_publish(&refused.description);
+            }
+        }
+        // A pipelining client may have sent more with its request.
+        self.take_events(now)
+    }
+
+    /// Gives the player what there is; returns whether the broadcast is over and all has been handed out.
+    fn feed_player(&mut self, now: Instant) -> bool {
+        let Role::Playing(playback) = &mut self.role else { return false };
+        let batch = playback.subscriber.take(BATCH_ITEMS);
+        let skips = playback.subscriber.skips();
+        self.server.metrics.player_skips.inc_by(skips - playback.skips_counted);
+        playback.skips_counted = skips;
+        playback.has_more = batch.items.len() == BATCH_ITEMS;
+        let shared = self.wire.takes_shared_chunks();
+        let first_ms = batch.items.first().map_or(0, |item| item.message.timestamp);
+        if let Some(headers) = batch.headers {
+            for header in [headers.metadata, headers.video, headers.audio].into_iter().flatten() {
+                // At the time of what follows, so that the player's clock does not step back.
+                let message = Message { timestamp: first_ms, ..header.message.clone() };
+                if shared {
+                    self.outbox.push(now, rtmp::shared_chunks(&message));
+                } else {
+                    self.wire.send(&message);
+                }
+            }
+        }
+        for item in batch.items {
+            if shared {
+                self.outbox.push(now, item.chunks());
+            } else {
+                self.wire.send(&item.message);
+            }
+        }
+        batch.ended
+    }
+
+    fn collect_output(&mut self, now: Instant) {
+        while let Some(bytes) = self.wire.poll_output() {
+            self.outbox.push(now, bytes);
+        }
+    }
+
+    fn flush(&mut self, now: Instant) -> std::io::Result<()> {
+        let written = self.outbox.write_to(now, &self.socket)?;
+        self.server.metrics.rtmp_sent.inc_by(written as u64);
+        Ok(())
+    }
+
+    /// Sends what is left to say, then FIN, then waits briefly for the peer to read it: closing at once with unread
+    /// input would send RST and destroy the text.
+    async fn say_goodbye(&mut self) {
+        let deadline = tokio::time::Instant::from_std(clock::now() + GOODBYE);
+        let farewell = async {
+            loop {
+                let now = clock::now();
+                self.collect_output(now);
+                if self.flush(now).is_err() {
+                    return;
+                }
+                if self.outbox.is_empty() {
+                    break;
+                }
+                let _ = self.socket.writable().await;
+            }
+            let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            while self.socket.readable().await.is_ok() {
+                match self.socket.try_read(&mut self.buffer) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+                    _ => {}
+                }
+            }
+        };
+        let _ = tokio::time::timeout_at(deadline, farewell).await;
+    }
+}
+
+impl Role {
+    /// Waits for what concerns this role. Cancel-safe.
+    async fn news(&mut self, waiting_to_write: bool) -> News {
+        match self {
+            Self::Visitor => pending().await,
+            Self::Admitting(verdict) => {
+                let decided = verdict.await;
+                News::Decided(Box::new(decided))
+            }
+            Self::Publishing(publication) => News::Ordered(publication.admitted.orders.recv().await),
+            Self::Playing(_) if waiting_to_write => pending().await,
+            Self::Playing(playback) => {
+                if !playback.has_more {
+                    playback.subscriber.changed().await;
+                }
+                News::MoreMedia
+            }
+        }
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,185 @@
+//! `sluice up`: relay and recorder on one machine, in order, and a call to look at if one is asked for.
+//!
+//! The relay runs in this process, the recorder beside it as a child that is started again when it ends. When this
+//! process ends, however it ends, so does the recorder with all its workers.
+
+mod child;
+mod tell;
+
+use crate::serve::{self, Running};
+use api::client::{Client, ClientError};
+use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};
+use child::Recorder;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// How long the recorder may take to connect.
+const RECORDER: Duration = Duration::from_secs(20);
+/// How long the call may take to be live.
+const LIVE: Duration = Duration::from_secs(90);
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(250);
+/// The name of the call that is started here.
+const CALL_NAME: &str = "live/call";
+
+/// What `up` can be told.
+#[derive(clap::Args, Clone, Debug)]
+#[group(skip)]
+pub struct Arguments {
+    #[command(flatten)]
+    serve: serve::Arguments,
+    /// Join this call at once.
+    #[arg(long, value_name = "URL", conflicts_with = "demo")]
+    call: Option<String>,
+    /// Join a demonstration call at once, which this relay serves itself.
+    #[arg(long)]
+    demo: bool,
+    /// Picture size of the call: 540p30, 720p30 or 1080p30.
+    #[arg(long, default_value = "720p30")]
+    profile: String,
+    /// How many streams the recorder may carry [default: by the machine's size].
+    #[arg(long)]
+    slots: Option<u32>,
+    /// The recorder program [default: beside this one].
+    #[arg(long, value_name = "PATH")]
+    recorder: Option<PathBuf>,
+}
+
+/// Runs both until a signal ends them.
+pub async fn run(arguments: Arguments) -> ExitCode {
+    let config = match arguments.serve.load() {
+        Ok(config) => config,
+        Err(error) => {
+            serve::complain(&error.to_string());
+            return ExitCode::from(config::EXIT_CODE);
+        }
+    };
+    let running = match serve::launch(config).await {
+        Ok(running) => running,
+        Err(error) => {
+            serve::complain(&error.message);
+            return ExitCode::from(error.code);
+        }
+    };
+    running.announce();
+    let recorder = match Recorder::start(&running.local_url(), arguments.recorder.as_deref(), arguments.slots)
+    {
+        Ok(recorder) => recorder,
+        Err(error) => {
+            serve::complain(&format!("{error:#}"));
+            running.shut_down().await;
+            return ExitCode::from(69); // sysexits' EX_UNAVAILABLE
+        }
+    };
+    let shown = tokio::select! {
+        shown = show(&arguments, &running) => shown,
+        () = serve::signalled() => {
+            take_down(recorder, running).await;
+            return ExitCode::SUCCESS;
+        }
+    };
+    if let Err(why) = shown {
+        // What was asked for did not come; what runs is still worth having, and says more on its pages.
+        serve::complain(&why);
+        tell::addresses(&running, None);
+    }
+    serve::signalled().await;
+    take_down(recorder, running).await;
+    ExitCode::SUCCESS
+}
+
+/// Recorder first, so that its workers leave their calls and say goodbye; a second signal hurries.
+async fn take_down(recorder: Recorder, running: Running) {
+    tell::step("Stopping; once more stops at once");
+    let orderly = async {
+        recorder.stop().await;
+        running.shut_down().await;
+    };
+    tokio::select! {
+        () = orderly => {}
+        () = serve::signalled() => {}
+    }
+}
+
+/// Waits for the recorder, starts the call that was asked for, and says where to look.
+async fn show(arguments: &Arguments, running: &Running) -> Result<(), String> {
+    let client = Client::new(&running.local_url(), None).map_err(|error| error.to_string())?;
+    tell::step("Waiting for the recorder");
+    let slots = timeout(RECORDER, recorder_slots(&client)).await.map_err(|_| {
+        "The recorder did not connect; `sluice-recorder doctor` says what it lacks".to_owned()
+    })?;
+    tell::step(&format!("The recorder is there, with room for {slots} calls"));
+    let Some(call) = arguments.call_url(running) else {
+        tell::addresses(running, None);
+        return Ok(());
+    };
+    tell::step("Joining the call");
+    let stream = match client.start_stream(&arguments.start(call), &Uuid::new_v4().to_string()).await {
+        Ok(stream) => stream,
+        Err(ClientError::Problem(problem)) => return Err(format!("The call was not started: {problem}")),
+        Err(error) => return Err(format!("The call was not started: {error}")),
+    };
+    let outcome = timeout(LIVE, until_live(&client, stream.id)).await;
+    let live =
+        outcome.unwrap_or_else(|_| Err(format!("The call was not live within {} s", LIVE.as_secs())))?;
+    tell::addresses(running, Some(&live));
+    Ok(())
+}
+
+async fn recorder_slots(client: &Client) -> u32 {
+    loop {
+        let recorders = client.recorders().await.unwrap_or_default();
+        if let Some(found) = recorders.iter().find(|recorder| recorder.connected) {
+            return found.slots;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn until_live(client: &Client, id: Uuid) -> Result<StreamView, String> {
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Ok(stream) = client.stream(id).await else { continue };
+        let detail = stream.detail.clone().unwrap_or_default();
+        if detail != told && !detail.is_empty() {
+            tell::step(&detail);
+            told.clone_from(&detail);
+        }
+        match stream.state {
+            StreamState::Live => return Ok(stream),
+            StreamState::Ended => {
+                let reason = stream.end_reason.unwrap_or_default();
+                return Err(format!("The call ended before it was live ({reason}): {detail}"));
+            }
+            StreamState::Queued
+            | StreamState::Claiming
+            | StreamState::Joining
+            | StreamState::Recovering
+            | StreamState::Stopping => {}
+        }
+    }
+}
+
+impl Arguments {
+    fn call_url(&self, running: &Running) -> Option<String> {
+        if self.demo { Some(format!("{}/call?recorder=1", running.public_url())) } else { self.call.clone() }
+    }
+
+    fn start(&self, url: String) -> StartStream {
+        StartStream {
+            call: Call { url: Some(url), kind: CallKind::Auto },
+            name: CALL_NAME.into(),
+            targets: Vec::new(),
+            profile: Some(self.profile.clone()),
+            record: false,
+            starts_at: None,
+            ends_at: None,
+            labels: std::collections::BTreeMap::new(),
+            wait_seconds: Some(10),
+        }
+    }
+}

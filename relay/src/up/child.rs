@@ -1,0 +1,103 @@
+//! The recorder as a child of `sluice up`.
+
+use anyhow::{Context, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How long the recorder may take to stop all its workers.
+const STOP: Duration = Duration::from_secs(10);
+/// Between the end of a recorder and the next: doubled up to the second, so that one that cannot run does not spin.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+
+/// A recorder that is started again when it ends.
+pub(super) struct Recorder {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Starts it.
+    pub(super) fn start(relay: &str, program: Option<&Path>, slots: Option<u32>) -> Result<Self> {
+        let program = match program {
+            Some(program) => program.to_owned(),
+            None => beside_ourselves()?,
+        };
+        ensure!(
+            program.exists(),
+            "the recorder program {} is not there; build it with `make build` or name it with --recorder",
+            program.display()
+        );
+        let mut arguments = vec!["run".to_owned(), "--relay".into(), relay.into()];
+        if let Some(slots) = slots {
+            arguments.extend(["--slots".into(), slots.to_string()]);
+        }
+        let child = spawn(&program, &arguments)?;
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(keep(child, program, arguments, stop.clone()));
+        Ok(Self { stop, task })
+    }
+
+    /// Stops it and waits until it is gone.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        let _ = self.task.await;
+    }
+}
+
+fn beside_ourselves() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("find the folder of this program")?;
+    Ok(own.with_file_name("sluice-recorder"))
+}
+
+fn spawn(program: &Path, arguments: &[String]) -> Result<Child> {
+    // setpriv (util-linux) asks the kernel to end it in order when we are gone, however we went. A process group of its
+    // own: Ctrl-C reaches us alone.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "TERM", "--"])
+        .arg(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
+    command.spawn().with_context(|| format!("start the recorder {}", program.display()))
+}
+
+async fn keep(mut child: Child, program: PathBuf, arguments: Vec<String>, stop: CancellationToken) {
+    let mut pause = PAUSE.0;
+    loop {
+        tokio::select! {
+            status = child.wait() => warn!(?status, "the recorder ended and is started again"),
+            () = stop.cancelled() => return end(child).await,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
+        }
+        pause = (pause * 2).min(PAUSE.1);
+        match spawn(&program, &arguments) {
+            Ok(started) => child = started,
+            // The one that ended is waited for again, which returns at once: so this is tried anew after the pause.
+            Err(error) => warn!(error = format!("{error:#}"), "the recorder could not be started again"),
+        }
+    }
+}
+
+async fn end(mut child: Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    match tokio::time::timeout(STOP, child.wait()).await {
+        Ok(_) => info!("the recorder has stopped"),
+        Err(_) => {
+            warn!("the recorder did not stop in time and is killed");
+            let _ = child.kill().await;
+        }
+    }
+}
