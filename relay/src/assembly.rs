@@ -1,6 +1,6 @@
 //! Puts the relay's parts together and starts them; nothing is decided here.
 
-mod claims;
+pub(crate) mod follow;
 mod sampler;
 
 use crate::admission::Admission;
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::output::Outputs;
 use crate::rtmp_server::RtmpServer;
 use crate::store::Store;
-use crate::streams::{self, Reconciler};
+use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
 use crate::views::Views;
 use crate::{clock, health, http_server, pages};
 use ::claims::{Rules, Timing};
@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
-use claims::Claims;
+use follow::follow;
 use hls::{Limits, Origin};
 use sampler::Sampler;
 use std::sync::Arc;
@@ -104,19 +104,19 @@ pub(crate) async fn start(
         stop: stop.clone(),
     };
     let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
-    let claims = Arc::new(Claims::new(desk.clone(), grants, config.rtmp.advertise.clone(), rtmp_address));
+    let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
+    let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
     let (streams, reconciler) = Reconciler::load(streams::Parts {
         claims: claims.clone(),
         documents: Arc::new(store.clone()),
         events: events.clone(),
-        rtmp_advertise: config.rtmp.advertise.clone(),
-        rtmp_listen: rtmp_address,
+        rtmp: told_address,
         shutdown: stop.clone(),
     })
     .await
     .context("read the streams")?;
     users.spawn(reconciler.run());
-    users.spawn(claims::follow(desk.clone(), hub.clone(), streams.clone(), events.clone(), stop.clone()));
+    users.spawn(follow(desk.clone(), hub.clone(), streams.clone(), events.clone(), stop.clone()));
 
     let views = Views { hub: hub.clone(), origin: origin.clone() };
     let sampler = Sampler {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-pub use desk::{DeskClaims, watch};
+pub use desk::{DeskClaims, claim_news};
 pub use machine::playback;
 pub use reconciler::{Parts, Reconciler};
 pub use rtmp_address::RtmpAddress;

@@ -253,6 +253,13 @@ impl ClaimTable {
         self.entries.get(key)?.writer()
     }
 
+    /// Whether the publisher of this token still owes the answer to a probe.
+    #[must_use]
+    pub fn is_probed(&self, token: FencingToken) -> bool {
+        let entry = self.by_token.get(&token).and_then(|key| self.entries.get(key));
+        entry.is_some_and(|entry| entry.is_probed(token))
+    }
+
     /// All claims and blocked keys, in the order of their keys.
     pub fn claims(&self, now: Instant) -> impl Iterator<Item = Row> {
         self.entries.iter().filter_map(move |(key, entry)| view::row(key, entry, now, &self.rules))

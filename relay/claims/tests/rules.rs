@@ -197,7 +197,7 @@ fn a_holder_that_is_silent_and_does_not_answer_is_followed_within_its_time_and_r
     let (mut desk, _, old_token) = Desk::with_live(&recorder(1, 0));
     desk.pass(3.0);
     let second = desk.publish(&recorder(2, 0));
-    assert!(desk.was_probed(old_token) && desk.admitted(second).is_none());
+    assert!(desk.was_probed(old_token) && desk.table.is_probed(old_token) && desk.admitted(second).is_none());
     desk.pass(1.9);
     assert!(desk.admitted(second).is_none());
     desk.pass(0.1);
@@ -224,6 +224,7 @@ fn a_pong_keeps_a_silent_holder_but_only_until_its_idle_time() {
     desk.pass(1.0);
     desk.table.pong(desk.now, token);
     desk.settle();
+    assert!(!desk.table.is_probed(token));
     assert_eq!(desk.reason(second), Some(Reason::Held));
     desk.pass(6.0);
     assert!(desk.was_cut(token), "ten seconds without media");

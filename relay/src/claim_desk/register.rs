@@ -73,6 +73,10 @@ impl Register {
             publisher.told = last;
             table.media(at, token);
         }
+        // Media that was on its way before the question does not answer it; the next does, and is to be heard of.
+        if table.is_probed(token) {
+            publisher.liveness.wants_media();
+        }
     }
 
     /// The same of all of them.

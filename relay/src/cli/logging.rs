@@ -2,6 +2,7 @@
 //!
 //! `SLUICE_LOG` says what is logged, in the words of `tracing_subscriber::EnvFilter`, such as `info,relay=debug`.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Without `SLUICE_LOG`.
@@ -15,6 +16,7 @@ pub fn start() {
         Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = logs.with_ansi(std::io::stderr().is_terminal());
     let as_json = std::env::var("SLUICE_LOG_FORMAT").is_ok_and(|format| format == "json");
     // A second call would find the first one's subscriber; that one stays.
     let _ = if as_json { logs.json().try_init() } else { logs.try_init() };

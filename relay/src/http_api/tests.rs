@@ -10,12 +10,14 @@ mod starting;
 mod watching;
 
 use super::{Api, DataPlane, router};
+use crate::assembly::follow::follow;
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
 use crate::events::Events;
 use crate::grant::GrantKey;
+use crate::hub::Hub;
 use crate::store::Store;
-use crate::streams::{DeskClaims, Parts, Reconciler, RtmpAddress, Streams, watch};
+use crate::streams::{DeskClaims, Parts, Reconciler, RtmpAddress, Streams};
 use api::streams::BroadcastView;
 use claims::Rules;
 use fake_recorder::FakeRecorder;
@@ -70,15 +72,13 @@ impl Relay {
         let store = Store::open(&folder.path().join("sluice.db")).unwrap();
         let grants = store.grant_key().await.unwrap();
         let (desk, desk_task) = ClaimDesk::load(store.clone(), Rules::default()).await.unwrap();
-        let rtmp_listen = "0.0.0.0:1935".parse().unwrap();
-        let address = RtmpAddress::new("", rtmp_listen);
-        let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), address));
+        let rtmp = RtmpAddress::new("", "0.0.0.0:1935".parse().unwrap());
+        let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), rtmp.clone()));
         let parts = Parts {
             claims: claims.clone(),
             documents: Arc::new(store.clone()),
             events: events.clone(),
-            rtmp_advertise: String::new(),
-            rtmp_listen,
+            rtmp,
             shutdown: stop.clone(),
         };
         let (streams, reconciler) = Reconciler::load(parts).await.unwrap();
@@ -106,8 +106,8 @@ impl Relay {
             tokio::spawn(reconciler.run()),
             tokio::spawn(desk_task.run(stop.clone())),
             tokio::spawn(serving),
+            tokio::spawn(follow(desk.clone(), Hub::default(), streams.clone(), events.clone(), stop.clone())),
         ];
-        tokio::spawn(watch(desk.clone(), streams.clone(), events.clone()));
         let stops = stop.clone().drop_guard();
         Self { addr, streams, events, desk, grants, store, broadcasts, folder, tasks, stop, _stops: stops }
     }

@@ -34,7 +34,7 @@ pub enum OpenError {
     /// It is not ours, or damaged.
     #[error(
         "the store {} is damaged or not a store of Sluice ({detail}); put a backup in its place, or move it away to \
-         start with an empty one (streams and tokens are lost, and `store` counts as new)",
+         start with an empty one, without the streams, claims and tokens of before",
         .path.display()
     )]
     Damaged {

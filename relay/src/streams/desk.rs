@@ -1,24 +1,21 @@
-//! The claim desk in the words of streams and of the API, and the task that passes on what happens at it.
+//! The claim desk in the words of streams and of the API.
 
+use super::ClaimNews;
 use super::machine::{Claim, ClaimLoss};
 use super::ports::{Claims, NoClaim, NotRenewed, Pending};
 use super::rtmp_address::RtmpAddress;
 use super::spec::Spec;
-use super::{ClaimNews, Streams};
 use crate::claim_desk::{ActError, ClaimDesk, ClaimEvent, Refused};
 use crate::clock;
-use crate::events::Events;
 use crate::grant::{Grant, GrantKey, TAKE_UP};
 use crate::http_api::ClaimRegister;
 use ::claims::{ClaimId, ClaimKey, FencingToken, Holder, OperatorError, RenewError, What};
-use api::claims::{ClaimAction, ClaimGranted, ClaimRequest, ClaimState, ClaimView};
+use api::claims::{ClaimAction, ClaimGranted, ClaimRequest, ClaimView};
 use api::problem::HolderView;
 use api::{Problem, ProblemCode};
 use jiff::{SignedDuration, Timestamp};
 use media::StreamUrl;
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
-use tracing::warn;
 use uuid::Uuid;
 
 /// Whom streams publish as; their instance is the stream's id.
@@ -46,8 +43,16 @@ fn stream_holder(id: Uuid, label: &str) -> Holder {
     Holder { stream_id: Some(id), ..Holder::new(PRINCIPAL, id.to_string(), label) }
 }
 
-fn publish_url(grants: &GrantKey, address: &str, url: &StreamUrl, claim: ClaimId, holder: Holder) -> String {
-    let lasts = SignedDuration::try_from(TAKE_UP).unwrap_or_default();
+/// `kept` is how long the name is kept for the holder, who may come as late as that.
+fn publish_url(
+    grants: &GrantKey,
+    address: &str,
+    url: &StreamUrl,
+    claim: ClaimId,
+    holder: Holder,
+    kept: Duration,
+) -> String {
+    let lasts = SignedDuration::try_from(kept.max(TAKE_UP)).unwrap_or_default();
     let grant = Grant {
         claim_id: claim,
         url: url.clone(),
@@ -97,7 +102,7 @@ impl Claims for DeskClaims {
 
     fn publish_url(&self, spec: &Spec, claim: Claim, address: &str) -> String {
         let holder = stream_holder(spec.id, &spec.label());
-        publish_url(&self.grants, address, &spec.name, ClaimId::new(claim.id), holder)
+        publish_url(&self.grants, address, &spec.name, ClaimId::new(claim.id), holder, TAKE_UP)
     }
 }
 
@@ -130,7 +135,7 @@ impl ClaimRegister for DeskClaims {
             let reserved = this.desk.reserve(key, holder.clone(), keep).await;
             let reserved = reserved.map_err(|refused| refusal(&url, &refused))?;
             let address = this.rtmp.seen_from(reached_at.as_deref());
-            let publish_url = publish_url(&this.grants, &address, &url, reserved.claim_id, holder);
+            let publish_url = publish_url(&this.grants, &address, &url, reserved.claim_id, holder, keep);
             Ok(ClaimGranted { claim: reserved.view, publish_url })
         })
     }
@@ -194,58 +199,16 @@ fn refused_act(error: &ActError) -> Problem {
     }
 }
 
-/// Passes on what happens at the desk: to those who watch, and to the streams concerned. Ends with the desk.
-///
-/// Whenever something was missed, at the start and after falling behind, every stream is told how its claim is.
-pub async fn watch(desk: ClaimDesk, streams: Streams, events: Events) {
-    let mut changes = desk.events();
-    tell_all(&desk, &streams).await;
-    loop {
-        match changes.recv().await {
-            Ok(change) => {
-                events.publish(change.to_api());
-                if let (Some(stream), Some(news)) = (change.stream_id, news(&change)) {
-                    streams.claim_news(stream, news).await;
-                }
-            }
-            Err(RecvError::Lagged(missed)) => {
-                warn!(missed, "claim events were missed; all claims are looked at again");
-                let claims = desk.list().await;
-                events.publish(api::events::Event::Claims { claims });
-                tell_all(&desk, &streams).await;
-            }
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Claims that are gone are found out by their renewal.
-async fn tell_all(desk: &ClaimDesk, streams: &Streams) {
-    for claim in desk.list().await {
-        let Some(stream) = claim.stream_id else { continue };
-        let news = match claim.state {
-            ClaimState::Live | ClaimState::Probing if claim.silent_ms.is_some() => ClaimNews::Live,
-            ClaimState::Live
-            | ClaimState::Probing
-            | ClaimState::Reserved
-            | ClaimState::Lingering
-            | ClaimState::Blocked => ClaimNews::Lost,
-        };
-        streams.claim_news(stream, news).await;
-    }
-}
-
-fn news(change: &ClaimEvent) -> Option<ClaimNews> {
-    let still_has_it =
-        change.row.as_ref().is_some_and(|row| Some(row.id) == change.claim_id.map(ClaimId::get));
+/// What a change at the desk means for the stream that holds the claim, or held it.
+#[must_use]
+pub fn claim_news(change: &ClaimEvent) -> Option<ClaimNews> {
+    let gone = |loss| change.ends_claim().then_some(ClaimNews::Gone(loss));
     match change.what {
         What::Live => Some(ClaimNews::Live),
         What::Lingering => Some(ClaimNews::Lost),
-        What::Seized => Some(ClaimNews::Gone(ClaimLoss::Seized)),
-        What::Released => Some(ClaimNews::Gone(ClaimLoss::Released)),
-        // A newer connection of its own displaced the older one, or the key stays reserved.
-        What::Displaced | What::Expired if still_has_it => None,
-        What::Displaced | What::Expired => Some(ClaimNews::Gone(ClaimLoss::Expired)),
+        What::Seized => gone(ClaimLoss::Seized),
+        What::Released => gone(ClaimLoss::Released),
+        What::Displaced | What::Expired => gone(ClaimLoss::Expired),
         What::Granted | What::Resumed | What::Refused | What::Blocked | What::Unblocked => None,
     }
 }

@@ -23,7 +23,6 @@ use saving::Saving;
 use serde::{Deserialize, Serialize};
 use starts::StartKeys;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -53,17 +52,14 @@ pub struct Parts {
     pub documents: Arc<dyn Documents>,
     /// Who is told of changes.
     pub events: Events,
-    /// The RTMP `host:port` that recorders are told; if empty, `rtmp_listen` and how they reached us decide.
-    pub rtmp_advertise: String,
-    /// Where RTMP is listened on.
-    pub rtmp_listen: SocketAddr,
+    /// The RTMP address that recorders are told.
+    pub rtmp: RtmpAddress,
     /// Ends the task.
     pub shutdown: CancellationToken,
 }
 
 /// The task before it runs.
 pub struct Reconciler {
-    rtmp: RtmpAddress,
     parts: Parts,
     commands: mpsc::Receiver<Command>,
     board: Board,
@@ -122,7 +118,6 @@ impl Reconciler {
         let streams = Streams { commands: sender, board: board.clone() };
         let documents = parts.documents.load().await?;
         let mut reconciler = Self {
-            rtmp: RtmpAddress::new(parts.rtmp_advertise.clone(), parts.rtmp_listen),
             parts,
             commands,
             board,

@@ -205,6 +205,11 @@ impl Entry {
         self.claim.as_ref()?.writer()
     }
 
+    pub(super) fn is_probed(&self, token: FencingToken) -> bool {
+        let claim = self.claim.as_ref().filter(|claim| claim.token == token);
+        claim.is_some_and(|claim| matches!(&claim.phase, Phase::Live(live) if live.probed.is_some()))
+    }
+
     /// The block of the whole key.
     pub(super) fn key_block(&self) -> Option<&KeyBlock> {
         self.blocks.iter().find(|block| block.record.holder.is_none())

@@ -134,7 +134,7 @@ impl Reconciler {
         let spec = entry.machine.spec();
         let reached_at = self.registry.connection(recorder).and_then(|at| self.connections.get(&at));
         let reached_at = reached_at.and_then(|connection| connection.reached_at.as_deref());
-        let address = self.rtmp.seen_from(reached_at);
+        let address = self.parts.rtmp.seen_from(reached_at);
         let job = Job {
             stream_id: id,
             name: spec.name.to_string(),

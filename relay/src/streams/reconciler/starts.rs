@@ -205,7 +205,7 @@ pub(super) fn internal() -> Problem {
 
 pub(super) fn no_spare(spec: &Spec) -> Problem {
     let why = format!(
-        "no connected recorder has a spare place for kind {}; try again, or wait with wait_seconds",
+        "none that is connected can take kind {} now; try again later, or wait for one with wait_seconds",
         spec.kind
     );
     Problem::new(ProblemCode::NoSpareRecorder, why).retry_after(5)
