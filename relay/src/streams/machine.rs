@@ -8,7 +8,11 @@
 //! It reads no clock and talks to nobody: the reconciler carries its effects out.
 
 mod durable;
+mod effect;
+mod end_reason;
+mod event;
 mod running;
+mod starting;
 mod view;
 
 #[cfg(test)]
@@ -17,7 +21,6 @@ mod model;
 mod tests;
 
 use super::spec::Spec;
-use api::control::WorkerReport;
 use api::streams::StreamState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,9 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub use durable::Document;
+pub use effect::Effect;
+pub use end_reason::EndReason;
+pub use event::{ClaimLoss, Event};
 pub use view::playback;
 
 /// A stop takes effect after this, so that remove-and-add keeps the running recorder.
@@ -75,185 +81,6 @@ pub struct Claim {
     pub id: Uuid,
     /// Its fencing token.
     pub token: u64,
-}
-
-/// Why a stream is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// Somebody stopped it.
-    Stopped,
-    /// Its planned end came.
-    EndsAt,
-    /// The call itself is over.
-    CallEnded,
-    /// The call could not be joined.
-    JoinFailed,
-    /// The relay refused the publication again and again.
-    Refused,
-    /// No recorder has what it needs.
-    Missing,
-    /// The recorder could not read its orders.
-    BadSpec,
-    /// It was tried too often or too long without media.
-    GaveUp,
-    /// Another holds its name.
-    ClaimHeld,
-    /// An operator gave its name to another.
-    Seized,
-    /// An operator released its claim.
-    ClaimReleased,
-    /// No recorder had a place for it.
-    NoSpareRecorder,
-    /// The store could not write its claim.
-    StoreUnavailable,
-}
-
-impl EndReason {
-    /// Its name, as in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::EndsAt => "ends_at",
-            Self::CallEnded => "call_ended",
-            Self::JoinFailed => "join_failed",
-            Self::Refused => "refused",
-            Self::Missing => "missing",
-            Self::BadSpec => "bad_spec",
-            Self::GaveUp => "gave_up",
-            Self::ClaimHeld => "claim_held",
-            Self::Seized => "seized",
-            Self::ClaimReleased => "claim_released",
-            Self::NoSpareRecorder => "no_spare_recorder",
-            Self::StoreUnavailable => "store_unavailable",
-        }
-    }
-}
-
-/// How a claim was lost without our doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClaimLoss {
-    /// It ran out; it may be had again.
-    Expired,
-    /// An operator gave it to another.
-    Seized,
-    /// An operator released it.
-    Released,
-}
-
-/// What happens to a stream.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A place was reserved; the answer to [`Effect::Place`].
-    Placed {
-        /// Where.
-        recorder: String,
-    },
-    /// There is no place; the answer to [`Effect::Place`].
-    NoSpare,
-    /// A place may have become free.
-    SpareAppeared,
-    /// The answer to [`Effect::ReserveClaim`].
-    ClaimGranted(Claim),
-    /// The answer to [`Effect::ReserveClaim`].
-    ClaimRefused {
-        /// Who holds it, by public label.
-        holder: String,
-        /// Since when.
-        since: Timestamp,
-    },
-    /// The claim could not be asked for, in words.
-    ClaimUnavailable(String),
-    /// The claim is no longer ours.
-    ClaimGone(ClaimLoss),
-    /// A recorder cannot take it.
-    Declined {
-        /// Which.
-        recorder: String,
-        /// Why, for people.
-        detail: String,
-    },
-    /// A recorder ended it; all its processes are gone.
-    RecorderEnded {
-        /// Which.
-        recorder: String,
-        /// Machine-readable.
-        reason: String,
-        /// For people.
-        detail: String,
-    },
-    /// A recorder's control connection is gone.
-    RecorderLost {
-        /// Which.
-        recorder: String,
-    },
-    /// A recorder's control connection is back.
-    RecorderBack {
-        /// Which.
-        recorder: String,
-        /// Whether it still carries this stream.
-        carries: bool,
-    },
-    /// A worker's state.
-    Worker {
-        /// Whose.
-        recorder: String,
-        /// The state.
-        report: WorkerReport,
-    },
-    /// Media arrives.
-    MediaLive,
-    /// Media no longer arrives.
-    MediaLost,
-    /// It is no longer wanted.
-    Stop {
-        /// Why.
-        reason: EndReason,
-        /// How long it may still be wanted again.
-        debounce: Duration,
-    },
-    /// It is wanted again; takes the new request's end and labels.
-    Resume(Box<Spec>),
-    /// A deadline may be over.
-    Timeout,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Reserve a place at a recorder that is none of these; answer with `Placed` or `NoSpare` at once.
-    Place {
-        /// Recorders that will not do.
-        never: Vec<String>,
-    },
-    /// Its place is no longer needed.
-    FreePlace {
-        /// Where.
-        recorder: String,
-    },
-    /// Take the claim, as holder of this stream's id.
-    ReserveClaim,
-    /// Say that the claim is still wanted, whether media flows or not.
-    RenewClaim(Claim),
-    /// Give the claim back: the very last.
-    ReleaseClaim(Claim),
-    /// Tell the recorder to carry the stream, or give it a fresh publish URL.
-    SendStart {
-        /// Which.
-        recorder: String,
-        /// The first incarnation it may use.
-        first_incarnation: u32,
-    },
-    /// Tell the recorder to stop.
-    SendStop {
-        /// Which.
-        recorder: String,
-    },
-    /// The durable document changed.
-    Persist,
-    /// The view changed.
-    Publish,
 }
 
 /// Whether somebody waits for the answer to the start.
@@ -566,199 +393,6 @@ impl Machine {
                     self.carrier_is_gone(moment);
                 }
             }
-        }
-    }
-
-    fn look_for_recorder(&mut self, moment: Moment, give_up: Instant, patience: Patience) {
-        self.state = State::Waiting { retry_at: moment.now + PLACE_RETRY, give_up, patience };
-        self.ask_for_place(moment);
-    }
-
-    fn ask_for_place(&mut self, moment: Moment) {
-        self.avoid.retain(|(_, until)| *until > moment.now);
-        let never = self.avoid.iter().map(|(name, _)| name.clone()).collect();
-        self.effects.push_back(Effect::Place { never });
-    }
-
-    fn stay_away_from(&mut self, recorder: &str, until: Instant) {
-        self.avoid.retain(|(name, _)| name != recorder);
-        if self.avoid.len() >= AVOID_MAX {
-            self.avoid.remove(0);
-        }
-        self.avoid.push((recorder.to_owned(), until));
-    }
-
-    fn placed(&mut self, moment: Moment, recorder: String) {
-        match &mut self.state {
-            State::Waiting { give_up, patience, .. } => {
-                self.state = State::Claiming { recorder, give_up: *give_up, patience: *patience };
-                self.effects.push_back(Effect::ReserveClaim);
-                self.changed();
-            }
-            State::Running { hold, carrier: carrier @ Carrier::None { .. }, .. } => {
-                let has_claim = matches!(hold, Hold::Held { .. });
-                let link = Link::Up { refresh_at: moment.now + URL_REFRESH };
-                *carrier = Carrier::On { recorder: recorder.clone(), link };
-                let passed_over = self.incarnation / INCARNATIONS_PER_PLACEMENT + 1;
-                self.incarnation = passed_over.saturating_mul(INCARNATIONS_PER_PLACEMENT);
-                self.placements = self.placements.saturating_add(1);
-                // Without the claim it is told once the claim is back.
-                if has_claim {
-                    self.send_start(recorder);
-                }
-                self.changed();
-            }
-            State::Running { carrier: Carrier::On { .. }, .. }
-            | State::Scheduled
-            | State::Claiming { .. }
-            | State::Stopping { .. }
-            | State::Ended { .. } => self.effects.push_back(Effect::FreePlace { recorder }),
-        }
-    }
-
-    fn no_spare(&mut self, moment: Moment) {
-        match &mut self.state {
-            State::Waiting { give_up, .. } => {
-                if *give_up <= moment.now {
-                    self.not_placed(moment);
-                } else {
-                    self.say("waits for a recorder with a spare place");
-                }
-            }
-            State::Running { carrier: Carrier::None { retry_at }, .. } => {
-                *retry_at = moment.now + PLACE_RETRY;
-                self.say("waits for another recorder with a spare place");
-            }
-            State::Running { carrier: Carrier::On { .. }, .. }
-            | State::Scheduled
-            | State::Claiming { .. }
-            | State::Stopping { .. }
-            | State::Ended { .. } => {}
-        }
-    }
-
-    fn not_placed(&mut self, moment: Moment) {
-        if self.outcome == Outcome::Pending {
-            self.outcome = Outcome::NoSpare;
-        }
-        self.finish(moment, EndReason::NoSpareRecorder);
-    }
-
-    fn spare_appeared(&mut self, moment: Moment) {
-        match self.state {
-            State::Waiting { give_up, patience, .. } => self.look_for_recorder(moment, give_up, patience),
-            // A stream that is backing off goes on doing so: its timer asks.
-            State::Running { .. }
-            | State::Scheduled
-            | State::Claiming { .. }
-            | State::Stopping { .. }
-            | State::Ended { .. } => {}
-        }
-    }
-
-    fn claim_granted(&mut self, moment: Moment, claim: Claim) {
-        let held = Hold::Held { claim, renew_at: moment.now + RENEW_EVERY };
-        match &mut self.state {
-            State::Claiming { recorder, .. } => {
-                let recorder = recorder.clone();
-                let link = Link::Up { refresh_at: moment.now + URL_REFRESH };
-                self.state = State::Running {
-                    hold: held,
-                    carrier: Carrier::On { recorder: recorder.clone(), link },
-                    media: Media::NotYet { give_up: moment.now + WITHOUT_MEDIA_MAX },
-                };
-                self.placements = self.placements.saturating_add(1);
-                let stop_is_due = self.stop.filter(|stop| stop.at <= moment.now);
-                if let Some(stop) = stop_is_due {
-                    // It was stopped meanwhile: the recorder was told nothing yet, so nothing runs.
-                    self.effects.push_back(Effect::FreePlace { recorder });
-                    self.state = State::Running {
-                        hold: held,
-                        carrier: Carrier::None { retry_at: moment.now },
-                        media: Media::NotYet { give_up: moment.now },
-                    };
-                    return self.finish(moment, stop.reason);
-                }
-                self.outcome = Outcome::Accepted;
-                self.detail = None;
-                self.send_start(recorder);
-                self.changed();
-            }
-            State::Running { hold: hold @ Hold::Asked { .. }, carrier, .. } => {
-                *hold = held;
-                // The old publish URL names the old claim.
-                if let Carrier::On { recorder, link: Link::Up { .. } } = carrier {
-                    let recorder = recorder.clone();
-                    self.send_start(recorder);
-                }
-                self.changed();
-            }
-            State::Running { hold: hold @ Hold::Held { .. }, .. } => *hold = held,
-            State::Stopping { hold, .. } => *hold = held,
-            State::Scheduled | State::Waiting { .. } | State::Ended { .. } => {
-                self.effects.push_back(Effect::ReleaseClaim(claim));
-            }
-        }
-    }
-
-    fn claim_refused(&mut self, moment: Moment, holder: String, since: Timestamp) {
-        match &self.state {
-            State::Claiming { recorder, patience, give_up } => {
-                let (recorder, patience, give_up) = (recorder.clone(), *patience, *give_up);
-                self.detail = Some(format!("{holder} holds {}", self.spec.name));
-                self.not_claimed(moment, recorder, patience, give_up, EndReason::ClaimHeld);
-                if self.outcome == Outcome::Pending {
-                    self.outcome = Outcome::Held { holder, since };
-                }
-            }
-            State::Running { hold: Hold::Asked { .. }, .. } => {
-                self.detail = Some(format!("{holder} has taken {} meanwhile", self.spec.name));
-                self.finish(moment, EndReason::ClaimHeld);
-            }
-            State::Running { hold: Hold::Held { .. }, .. }
-            | State::Scheduled
-            | State::Waiting { .. }
-            | State::Stopping { .. }
-            | State::Ended { .. } => {}
-        }
-    }
-
-    fn claim_unavailable(&mut self, moment: Moment, why: String) {
-        match &mut self.state {
-            State::Claiming { recorder, patience, give_up } => {
-                let (recorder, patience, give_up) = (recorder.clone(), *patience, *give_up);
-                self.detail = Some(format!("its claim could not be written: {why}"));
-                self.not_claimed(moment, recorder, patience, give_up, EndReason::StoreUnavailable);
-                if self.outcome == Outcome::Pending {
-                    self.outcome = Outcome::Unavailable(why);
-                }
-            }
-            State::Running { hold: Hold::Asked { retry_at }, .. } => *retry_at = moment.now + CLAIM_RETRY,
-            State::Running { hold: Hold::Held { .. }, .. }
-            | State::Scheduled
-            | State::Waiting { .. }
-            | State::Stopping { .. }
-            | State::Ended { .. } => {}
-        }
-    }
-
-    /// The first claim was not granted: the answer to a request, or a reason to ask again later.
-    fn not_claimed(
-        &mut self,
-        moment: Moment,
-        recorder: String,
-        patience: Patience,
-        give_up: Instant,
-        reason: EndReason,
-    ) {
-        let stop_is_due = self.stop.filter(|stop| stop.at <= moment.now);
-        let asks_again = patience == Patience::Planned && give_up > moment.now && stop_is_due.is_none();
-        if asks_again {
-            self.effects.push_back(Effect::FreePlace { recorder });
-            self.state = State::Waiting { retry_at: moment.now + CLAIM_RETRY, give_up, patience };
-            self.changed();
-        } else {
-            self.finish(moment, stop_is_due.map_or(reason, |stop| stop.reason));
         }
     }
 
