@@ -104,8 +104,11 @@ async fn the_doctor_names_what_is_missing_and_the_package_that_brings_it() {
 async fn a_call_that_does_not_load_ends_with_its_reason_and_without_its_secrets() {
     let relay = Relay::start();
     let _recorder = Recorder::start(&relay, "rec-1", 1);
+    // A port that was free a moment ago: nobody answers there.
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
     let request = StartStream {
-        call: Call { url: Some("http://127.0.0.1:1/room?key=hidden".into()), kind: CallKind::Web },
+        call: Call { url: Some(format!("http://127.0.0.1:{port}/room?key=hidden")), kind: CallKind::Web },
         name: "live/broken".into(),
         targets: Vec::new(),
         profile: Some("540p30".into()),
@@ -194,8 +197,12 @@ async fn garbage_on_the_rtmp_port_ends_its_own_connection_and_nothing_else() {
             tokio::time::timeout(std::time::Duration::from_secs(10), socket.read_to_end(&mut rest)).await;
         assert!(end.is_ok(), "round {round}: the relay hung up in time");
     }
-    let broadcast = relay.live("live/room-1").await.expect("still live");
-    assert!(broadcast.media.silent_ms < 1_000 && broadcast.media.frames_per_second > 20.0, "{broadcast:?}");
+    eventually(10.0, "it is as live as before", || async {
+        let media = relay.live("live/room-1").await?.media;
+        ensure!(media.silent_ms < 1_000 && media.frames_per_second > 25.0, "{media:?}");
+        Ok(())
+    })
+    .await;
     assert_eq!(relay.claim("live/room-1").await.expect("a claim").token, token);
     let ready = reqwest::get(relay.url("/readyz")).await.expect("an answer");
     assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap_or_default());

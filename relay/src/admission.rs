@@ -157,7 +157,11 @@ impl Admission {
         // Nobody has proved who it is, so nobody can come back as the same: each connection is a holder of its own,
         // and takes over only from one that is dead.
         let id = attempt.connection.simple().to_string();
-        Ok((Holder::anonymous(Label::new(&format!("encoder {}", &id[..8]))), None))
+        let holder = Holder::anonymous(Label::new(&format!("encoder {}", &id[..8])));
+        // Never shown to anybody: repeated refusals of one address are answered later and later.
+        let address =
+            attempt.peer.map_or_else(|| "?".to_owned(), |peer| peer.ip().to_canonical().to_string());
+        Ok((Holder { principal: format!("anonymous at {address}"), ..holder }, None))
     }
 
     async fn holder_by_grant(&self, text: &str, query: &Query, url: &StreamUrl) -> Result<Identity, Refused> {

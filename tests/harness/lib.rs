@@ -20,6 +20,7 @@ pub use process::{Process, alive, binary, descendants, kill_9};
 pub use recorder::Recorder;
 pub use relay::{Relay, RelayOptions};
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 /// A folder of the test's own, removed with it.
@@ -28,7 +29,12 @@ use std::path::PathBuf;
 /// If the temporary folder cannot be written.
 #[must_use]
 pub fn scratch() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("sluice-test-").tempdir().expect("a temporary folder can be made")
+    let own = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new()
+        .prefix("sluice-test-")
+        .permissions(own)
+        .tempdir()
+        .expect("a temporary folder can be made")
 }
 
 /// A file of the test data.

@@ -45,7 +45,9 @@ async fn pass_on(event: &ClaimEvent, hub: &Hub, streams: &Streams, events: &Even
     {
         streams.claim_news(stream, news).await;
     }
-    let is_over = event.ends_claim() && event.row.is_none();
+    // While another holds the key, its publisher continues the broadcast.
+    let is_free = event.row.as_ref().is_none_or(|row| row.state == ClaimState::Blocked);
+    let is_over = event.ends_claim() && is_free;
     if let (true, ClaimKey::Ingest(url), Some(token)) = (is_over, &event.key, event.token) {
         hub.end(url, token.get());
     }

@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, header};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -17,6 +18,8 @@ use uuid::Uuid;
 
 /// The largest body, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How much of a larger one is read and forgotten, so that its sender sees the answer.
+const DISCARD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -123,6 +126,22 @@ impl FromRequestParts<Shared> for Id {
     }
 }
 
+/// Reads some of a body that is too large and forgets it: were the connection closed with unread input, the sender would
+/// see a reset instead of the answer.
+async fn discard(body: Body) {
+    let mut pieces = body.into_data_stream();
+    let mut seen = 0;
+    let reading = async {
+        while let Some(Ok(piece)) = pieces.next().await {
+            seen += piece.len();
+            if seen > DISCARD_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(BODY_WITHIN, reading).await; // past it the sender is not worth waiting for
+}
+
 /// A JSON body.
 pub(super) struct Json<T>(pub(super) T);
 
@@ -136,6 +155,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
         };
         let told = text(request.headers(), &header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         if told.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
+            discard(request.into_body()).await;
             return Err(too_large().into());
         }
         let read = tokio::time::timeout(BODY_WITHIN, to_bytes(request.into_body(), BODY_BYTES_MAX + 1)).await;
@@ -150,7 +170,19 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
         if body.is_empty() {
             return Err(malformed("the body is empty; send a JSON object".into()));
         }
-        // serde_json names line and column.
-        serde_json::from_slice(&body).map(Self).map_err(|error| malformed(format!("the body: {error}")))
+        let mut reader = serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let field = error.path().to_string();
+            let error = error.into_inner();
+            // JSON that cannot be read has a place; JSON that says something unknown has a field. Both name line and
+            // column.
+            if error.is_data() && field != "." {
+                Refused(Problem::field(&field, error.to_string()))
+            } else {
+                malformed(format!("the body: {error}"))
+            }
+        })?;
+        reader.end().map_err(|error| malformed(format!("the body: {error}")))?;
+        Ok(Self(value))
     }
 }

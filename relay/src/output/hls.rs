@@ -44,6 +44,7 @@ impl Task {
         let config = Config {
             part: Duration::from_millis(outputs.hls.part_ms.into()),
             window_segments: outputs.hls.window_segments as usize,
+            target_duration_seconds: place.target_duration_seconds(),
             ..Config::default()
         };
         let start = StartPoint {

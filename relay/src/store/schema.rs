@@ -73,6 +73,7 @@ const STEPS: [&str; 1] = ["
         msn_reserved INTEGER NOT NULL,
         discontinuity_sequence INTEGER NOT NULL,
         origin TEXT NOT NULL,
+        target_duration_seconds INTEGER,
         updated_unix_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 

@@ -303,8 +303,12 @@ async fn a_stream_s_place_in_its_numbering_never_goes_back() {
     let url: StreamUrl = "live/room-1".parse().unwrap();
     assert_eq!(store.load_hls_position(&url).await.unwrap(), None);
     let origin = "2026-02-01T09:00:00.123456Z".parse().unwrap();
-    let place =
-        |msn_reserved| HlsPosition { msn_reserved, discontinuity_sequence: msn_reserved / 100, origin };
+    let place = |msn_reserved| HlsPosition {
+        msn_reserved,
+        discontinuity_sequence: msn_reserved / 100,
+        target_duration_seconds: Some(2),
+        origin,
+    };
     store.put_hls_position(&url, &place(128)).await.unwrap();
     store.put_hls_position(&url, &place(64)).await.unwrap();
     store.close().await;

@@ -272,7 +272,7 @@ impl Work<'_> {
         };
         let last =
             Last { at: self.now, who: origin.holder.label.clone(), reason, reference: origin.reference };
-        let answer = self.entry.refusals.note(self.now, self.rules, last);
+        let answer = self.entry.refusals.note(self.now, self.rules, origin.holder.id(), last);
         let after = match answer {
             Answer::AtOnce => Duration::ZERO,
             Answer::After(delay) => {

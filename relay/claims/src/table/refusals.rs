@@ -1,6 +1,6 @@
 //! Who was turned away from one key: how often lately, how late it is answered, who was last.
 
-use crate::{Label, Reason, Reference, Rules};
+use crate::{HolderId, Label, Reason, Reference, Rules};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(super) struct Refusals {
 
 #[derive(Clone, Debug, Hash)]
 struct Peer {
-    label: Label,
+    who: HolderId,
     times: u32,
     last: Instant,
 }
@@ -46,7 +46,7 @@ pub(super) enum Answer {
 }
 
 impl Refusals {
-    pub(super) fn note(&mut self, now: Instant, rules: &Rules, last: Last) -> Answer {
+    pub(super) fn note(&mut self, now: Instant, rules: &Rules, who: HolderId, last: Last) -> Answer {
         self.forget(now, rules);
         match self.counts.back_mut() {
             Some((minute, count)) if now.saturating_duration_since(*minute) < MINUTE => {
@@ -54,18 +54,16 @@ impl Refusals {
             }
             _ => self.counts.push_back((now, 1)),
         }
-        let label = last.who.clone();
         self.last = Some(last);
         if self.held.len() >= rules.held_refusals_max {
             return Answer::AtOnce;
         }
-        let known =
-            self.peers.iter().position(|peer| peer.label == label).and_then(|at| self.peers.remove(at));
+        let known = self.peers.iter().position(|peer| peer.who == who).and_then(|at| self.peers.remove(at));
         let times = known.map_or(0, |peer| peer.times.saturating_add(1));
         if self.peers.len() >= PEERS_MAX {
             self.peers.pop_front();
         }
-        self.peers.push_back(Peer { label, times, last: now });
+        self.peers.push_back(Peer { who, times, last: now });
         let step = usize::try_from(times).unwrap_or(usize::MAX).min(rules.delays.len() - 1);
         let delay = rules.delays[step];
         if !delay.is_zero() {
@@ -115,7 +113,8 @@ mod tests {
 
     fn note(refusals: &mut Refusals, now: Instant, rules: &Rules, who: &str) -> Option<Duration> {
         let last = Last { at: now, who: Label::new(who), reason: Reason::Held, reference: Reference(1) };
-        match refusals.note(now, rules, last) {
+        let peer = HolderId { principal: who.into(), instance: None };
+        match refusals.note(now, rules, peer, last) {
             Answer::After(delay) => Some(delay),
             Answer::AtOnce => None,
         }

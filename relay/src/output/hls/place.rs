@@ -23,6 +23,7 @@ pub(crate) struct Place {
     first_msn: u64,
     discontinuity_sequence: u64,
     continues: bool,
+    target_duration_seconds: Option<u32>,
     origin: jiff::Timestamp,
 }
 
@@ -37,11 +38,10 @@ impl Place {
             first_msn: found.as_ref().map_or(0, |row| row.msn_reserved),
             discontinuity_sequence: found.as_ref().map_or(0, |row| row.discontinuity_sequence),
             continues,
+            target_duration_seconds: found.as_ref().and_then(|row| row.target_duration_seconds),
             origin: found.map_or(now, |row| row.origin.min(now)),
         };
-        store
-            .put_hls_position(url, &place.row(place.first_msn + BLOCK, place.discontinuity_sequence))
-            .await?;
+        store.put_hls_position(url, &place.row(place.first_reserve())).await?;
         Ok(place)
     }
 
@@ -50,7 +50,14 @@ impl Place {
     pub(crate) fn unkept() -> Self {
         let now = clock::wall();
         let first_msn = u64::try_from(now.as_second()).unwrap_or(0);
-        Self { url: None, first_msn, discontinuity_sequence: 0, continues: false, origin: now }
+        Self {
+            url: None,
+            first_msn,
+            discontinuity_sequence: 0,
+            continues: false,
+            target_duration_seconds: None,
+            origin: now,
+        }
     }
 
     /// Where the stream's timeline stands by the wall clock, in milliseconds since it began.
@@ -66,23 +73,32 @@ impl Place {
         self.discontinuity_sequence
     }
 
+    pub(super) const fn target_duration_seconds(&self) -> Option<u32> {
+        self.target_duration_seconds
+    }
+
+    const fn first_reserve(&self) -> Reserved {
+        Reserved {
+            msn: self.first_msn + BLOCK,
+            discontinuity_sequence: self.discontinuity_sequence,
+            target_duration_seconds: self.target_duration_seconds,
+        }
+    }
+
     pub(super) const fn continues(&self) -> bool {
         self.continues
     }
 
     /// Goes on reserving, in a task that ends with the returned keeper.
     pub(super) fn keep(self, store: &Store, tasks: &TaskTracker) -> Keeper {
-        let reserved =
-            Reserved { msn: self.first_msn + BLOCK, discontinuity_sequence: self.discontinuity_sequence };
-        let (sender, mut wanted) = watch::channel(reserved);
+        let (sender, mut wanted) = watch::channel(self.first_reserve());
         let store = store.clone();
         tasks.spawn(async move {
             let Some(url) = self.url.clone() else { return };
             // Only the newest wish counts, so a slow disk delays writes but never queues them.
             while wanted.changed().await.is_ok() {
-                let Reserved { msn, discontinuity_sequence } = *wanted.borrow_and_update();
-                if let Err(error) = store.put_hls_position(&url, &self.row(msn, discontinuity_sequence)).await
-                {
+                let reserved = *wanted.borrow_and_update();
+                if let Err(error) = store.put_hls_position(&url, &self.row(reserved)).await {
                     warn!(%error, %url, "the stream's place in its HLS numbering could not be kept");
                 }
             }
@@ -90,8 +106,13 @@ impl Place {
         Keeper(sender)
     }
 
-    fn row(&self, msn_reserved: u64, discontinuity_sequence: u64) -> HlsPosition {
-        HlsPosition { msn_reserved, discontinuity_sequence, origin: self.origin }
+    fn row(&self, reserved: Reserved) -> HlsPosition {
+        HlsPosition {
+            msn_reserved: reserved.msn,
+            discontinuity_sequence: reserved.discontinuity_sequence,
+            target_duration_seconds: reserved.target_duration_seconds,
+            origin: self.origin,
+        }
     }
 }
 
@@ -99,6 +120,7 @@ impl Place {
 struct Reserved {
     msn: u64,
     discontinuity_sequence: u64,
+    target_duration_seconds: Option<u32>,
 }
 
 /// Asks for more numbers in time.
@@ -114,6 +136,8 @@ impl Keeper {
             }
             reserved.discontinuity_sequence =
                 reserved.discontinuity_sequence.max(position.discontinuity_sequence);
+            reserved.target_duration_seconds =
+                position.target_duration_seconds.or(reserved.target_duration_seconds);
             *reserved != before
         });
     }
