@@ -78,7 +78,7 @@ async fn a_killed_worker_is_replaced() {
 
 /// Kills the worker whose working folder names the stream.
 fn kill_9_worker_of(recorder: &Recorder, stream: &StreamView) {
-    let id = stream.id.to_string();
+    let id = e2e::folder_id(stream.id);
     let found = descendants(recorder.process.pid()).into_iter().find(|(pid, name)| {
         let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
         name.starts_with("sluice-worker") && folder.to_string_lossy().contains(&id)

@@ -82,7 +82,7 @@ async fn a_web_call_is_live_within_twenty_seconds_and_gone_within_five_of_its_st
     assert_eq!(ended.end_reason.as_deref(), Some("stopped"));
     let work: Vec<_> = std::fs::read_dir(recorder.work_dir()).into_iter().flatten().flatten().collect();
     assert!(
-        work.iter().all(|it| !it.file_name().to_string_lossy().contains(&stream.id.to_string())),
+        work.iter().all(|it| !it.file_name().to_string_lossy().contains(&e2e::folder_id(stream.id))),
         "{work:?}"
     );
 }

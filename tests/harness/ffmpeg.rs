@@ -59,7 +59,7 @@ impl Ffmpeg {
     /// If it fails or takes too long.
     pub async fn run(seconds: f64, arguments: &[&str]) -> Result<String> {
         let mut process = Process::start("ffmpeg", |command| {
-            command.args(["-hide_banner", "-nostdin", "-loglevel", "warning"]).args(arguments);
+            command.args(["-hide_banner", "-nostdin", "-loglevel", "repeat+warning"]).args(arguments);
         })?;
         let status = process.ended(seconds).await?;
         let said = process.said();

@@ -17,7 +17,7 @@ pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
 pub use latency::glass_to_glass_ms;
 pub use patience::{Deadline, eventually};
 pub use process::{Process, alive, binary, descendants, kill_9};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, folder_id};
 pub use relay::{Relay, RelayOptions};
 
 use std::os::unix::fs::PermissionsExt;

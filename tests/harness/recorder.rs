@@ -3,6 +3,12 @@
 use crate::{Process, Relay, binary, scratch};
 use std::path::Path;
 
+/// How a stream's folders are named: by the last twelve digits of its id.
+#[must_use]
+pub fn folder_id(stream: uuid::Uuid) -> String {
+    stream.simple().to_string().split_off(20)
+}
+
 /// A running recorder.
 pub struct Recorder {
     /// The process.

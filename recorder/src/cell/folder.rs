@@ -18,6 +18,12 @@ const OWNER_FILE: &str = ".owner";
 /// How long processes of a dead recorder's cell get to disappear after they are killed.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The longest path of the folder for cells, in bytes. A Unix socket's path has at most 107 (unix(7)); Chromium's ends in
+/// `/org.chromium.Chromium.XXXXXX/SingletonSocket`, 45, below a cell's folder, whose name has up to 19 and a slash.
+const PATH_BYTES_MAX: usize = 107 - 45 - 19 - 1;
+/// How many hex digits of a stream's id name its folders: the last ones, which are random in every version of UUID.
+const ID_DIGITS: usize = 12;
+
 /// Why a folder for cells cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkDirError {
@@ -28,6 +34,17 @@ pub(crate) enum WorkDirError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The sockets of a call's browser would not fit below it.
+    #[error(
+        "{} is {} bytes long; the sockets in a call's folder leave room for {PATH_BYTES_MAX}: set another with --work-dir \
+         (recorder.work_dir)",
+        path.display(),
+        path.as_os_str().len()
+    )]
+    TooLong {
+        /// Which one.
+        path: PathBuf,
     },
     /// Others could read what is in it, or have put it there.
     #[error("{} is not this user's alone; it needs mode 0700 and this user as its owner", path.display())]
@@ -65,12 +82,17 @@ impl WorkDir {
         if !is_private {
             return Err(WorkDirError::NotPrivate { path: path.to_owned() });
         }
-        Ok(Self(fs::canonicalize(path).map_err(failed)?))
+        let path = fs::canonicalize(path).map_err(failed)?;
+        if path.as_os_str().len() > PATH_BYTES_MAX {
+            return Err(WorkDirError::TooLong { path });
+        }
+        Ok(Self(path))
     }
 
     /// Makes the folder of a cell.
     pub(super) fn create(&self, stream: Uuid, incarnation: u32) -> io::Result<Folder> {
-        let path = self.0.join(format!("{stream}-{incarnation}"));
+        let id = stream.simple().to_string();
+        let path = self.0.join(format!("{}-{incarnation}", &id[id.len() - ID_DIGITS..]));
         if path.exists() {
             // A number that was used by an earlier run of ours; the cell is gone, or `remove_leftovers` had ended it.
             fs::remove_dir_all(&path)?;
@@ -97,11 +119,13 @@ impl WorkDir {
     }
 }
 
-/// Whether a path is named as a cell's folder is: a stream's id, a hyphen, a number.
+/// Whether a path is named as a cell's folder is: the end of a stream's id, a hyphen, a number.
 fn is_cell(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    name.and_then(|name| name.rsplit_once('-'))
-        .is_some_and(|(stream, number)| Uuid::try_parse(stream).is_ok() && number.parse::<u32>().is_ok())
+    name.and_then(|name| name.rsplit_once('-')).is_some_and(|(id, number)| {
+        let is_id = id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id && number.parse::<u32>().is_ok()
+    })
 }
 
 /// Whether the recorder that made a folder still runs.

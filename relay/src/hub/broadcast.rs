@@ -281,7 +281,7 @@ impl Ring {
 
     /// Returns whether readers should wake: at each picture, and at each sound where there are no pictures.
     fn append(&mut self, now: Instant, item: Arc<Item>) -> bool {
-        self.rate.add(now, item.len(), item.is_picture());
+        self.rate.add(now, item.payload_bytes(), item.is_picture());
         if item.kind() != MessageKind::Data {
             self.last_media = Some(now);
         }
@@ -290,7 +290,7 @@ impl Ring {
             self.newest_keyframe = Some(self.first + self.items.len() as u64);
         }
         let wakes = item.is_picture() || self.headers.video.is_none();
-        self.bytes += item.len();
+        self.bytes += item.payload_bytes();
         self.items.push_back(item);
         self.trim();
         wakes
@@ -325,7 +325,7 @@ impl Ring {
             if !too_old && self.bytes <= BYTES_MAX && self.items.len() <= ITEMS_MAX {
                 break;
             }
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.payload_bytes();
             self.items.pop_front();
             self.first += 1;
         }

@@ -83,7 +83,7 @@ impl Item {
 
     /// Payload bytes.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn payload_bytes(&self) -> usize {
         self.message.body.len()
     }
 
