@@ -1,4 +1,5 @@
 //! Whatever is killed, the stream comes back by itself, and nothing is left behind.
+#![allow(clippy::print_stdout, reason = "a test says what it measured")]
 
 use anyhow::{Context, Result, ensure};
 use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};

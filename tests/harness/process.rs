@@ -139,6 +139,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "what a process said is what explains a failed test")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- {} said:\n{}\n---", self.name, self.said());
@@ -170,7 +171,7 @@ fn follow(stream: impl Read + Send + 'static, mark: &'static str, output: Arc<Ou
 #[must_use]
 pub fn alive(pid: u32) -> bool {
     let exists = Pid::from_raw(pid as i32).is_some_and(|pid| test_kill_process(pid).is_ok());
-    exists && !status(pid).is_some_and(|(_, state)| state == 'Z')
+    exists && status(pid).is_none_or(|(_, state)| state != 'Z')
 }
 
 /// Kills a process at once.
