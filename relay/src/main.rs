@@ -41,11 +41,12 @@ async fn main() -> ExitCode {
     };
     match arguments.command {
         Command::Serve(arguments) => {
-            logging::start();
+            logging::start("info");
             serve::run(arguments).await
         }
         Command::Up(arguments) => {
-            logging::start();
+            // A person reads along: what is asked for and what went wrong.
+            logging::start(up::LOG);
             up::run(arguments).await
         }
         Command::Operator(command) => cli::run(command).await,

@@ -16,6 +16,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+/// What both programs log where SLUICE_LOG does not say.
+pub const LOG: &str = "warn";
 /// How long the recorder may take to connect.
 const RECORDER: Duration = Duration::from_secs(20);
 /// How long the call may take to be live.

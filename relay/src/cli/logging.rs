@@ -5,15 +5,16 @@
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
-/// Without `SLUICE_LOG`.
-const DEFAULT_FILTER: &str = "info";
+/// The variable that says what is logged.
+pub const VARIABLE: &str = "SLUICE_LOG";
 
-/// Begins to log. A filter that cannot be read is replaced by the default, and said so.
-pub fn start() {
-    let wanted = std::env::var("SLUICE_LOG").unwrap_or_else(|_| DEFAULT_FILTER.into());
+/// Begins to log. Without `SLUICE_LOG` what is logged is `default`; a filter that cannot be read is replaced by it, and said
+/// so.
+pub fn start(default: &str) {
+    let wanted = std::env::var(VARIABLE).unwrap_or_else(|_| default.into());
     let (filter, bad) = match EnvFilter::try_new(&wanted) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
+        Err(error) => (EnvFilter::new(default), Some(error)),
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let logs = logs.with_ansi(std::io::stderr().is_terminal());
@@ -21,6 +22,6 @@ pub fn start() {
     // A second call would find the first one's subscriber; that one stays.
     let _ = if as_json { logs.json().try_init() } else { logs.try_init() };
     if let Some(error) = bad {
-        tracing::warn!(%error, "SLUICE_LOG cannot be read; logging at info");
+        tracing::warn!(%error, "SLUICE_LOG cannot be read; logging at {default}");
     }
 }

@@ -1,5 +1,6 @@
 //! The recorder as a child of `sluice up`.
 
+use crate::cli::logging;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -65,6 +66,9 @@ fn spawn(program: &Path, arguments: &[String]) -> Result<Child> {
         .stdin(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
+    if std::env::var_os(logging::VARIABLE).is_none() {
+        command.env(logging::VARIABLE, super::LOG);
+    }
     command.spawn().with_context(|| format!("start the recorder {}", program.display()))
 }
 
