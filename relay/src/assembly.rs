@@ -13,6 +13,7 @@ use crate::http_api::{self, Api};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::output::Outputs;
+use crate::push::{self, Pushes};
 use crate::rtmp_server::RtmpServer;
 use crate::store::Store;
 use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
@@ -106,9 +107,18 @@ pub(crate) async fn start(
     let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
     let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
     let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
+    let pushes = Pushes::new(push::Parts {
+        desk: desk.clone(),
+        hub: hub.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        tasks: users.clone(),
+        stop: stop.clone(),
+    });
     let (streams, reconciler) = Reconciler::load(streams::Parts {
         claims: claims.clone(),
         documents: Arc::new(store.clone()),
+        pushes: Arc::new(pushes.clone()),
         events: events.clone(),
         rtmp: told_address,
         shutdown: stop.clone(),
@@ -118,7 +128,7 @@ pub(crate) async fn start(
     users.spawn(reconciler.run());
     users.spawn(follow(desk.clone(), hub.clone(), streams.clone(), events.clone(), stop.clone()));
 
-    let views = Views { hub: hub.clone(), origin: origin.clone() };
+    let views = Views { hub: hub.clone(), origin: origin.clone(), pushes };
     let sampler = Sampler {
         views: views.clone(),
         desk: desk.clone(),

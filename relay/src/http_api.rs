@@ -44,9 +44,7 @@ pub trait DataPlane: Send + Sync + 'static {
     /// One broadcast.
     fn broadcast(&self, name: &StreamUrl) -> Option<BroadcastView>;
     /// All pushes to targets.
-    fn targets(&self) -> Vec<TargetView> {
-        Vec::new()
-    }
+    fn targets(&self) -> Vec<TargetView>;
 }
 
 /// The claims, as operators and encoders' owners use them. Each answer comes within a bounded time.

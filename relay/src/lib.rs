@@ -20,6 +20,7 @@ pub mod hub;
 pub mod metrics;
 pub mod output;
 pub mod pages;
+pub mod push;
 pub mod recorders;
 pub mod rtmp_server;
 pub mod serve;

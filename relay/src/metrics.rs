@@ -32,6 +32,13 @@ pub struct Reason {
     pub reason: RefusedFor,
 }
 
+/// A label of [`Metrics::pushes`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PushState {
+    /// As in the API.
+    pub state: &'static str,
+}
+
 /// All figures.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -55,6 +62,14 @@ pub struct Metrics {
     pub media_fenced: Counter,
     /// Players set forward to a keyframe because they lagged.
     pub player_skips: Counter,
+    /// Media bytes taken by targets.
+    pub push_sent: Counter,
+    /// Connections to targets that were made anew.
+    pub push_reconnects: Counter,
+    /// Pushes set forward to a keyframe because their target lagged.
+    pub push_skips: Counter,
+    /// Pushes now, by state.
+    pub pushes: Family<PushState, Gauge>,
     /// Broadcasts now.
     pub broadcasts: Gauge,
     /// Broadcasts in which media arrived within the last two seconds.
@@ -116,6 +131,10 @@ impl Metrics {
             figure!("media_malformed", "Messages that were not what their type says");
         let media_fenced: Counter = figure!("media_fenced", "Writes refused because of an old fencing token");
         let player_skips: Counter = figure!("player_skips", "RTMP players set forward because they lagged");
+        let push_sent: Counter = figure!("push_sent", "Media bytes taken by targets", Unit::Bytes);
+        let push_reconnects: Counter = figure!("push_reconnects", "Connections to targets made anew");
+        let push_skips: Counter = figure!("push_skips", "Pushes set forward because their target lagged");
+        let pushes: Family<PushState, Gauge> = figure!("pushes", "Pushes to targets now, by state");
         let broadcasts: Gauge = figure!("broadcasts", "Broadcasts now");
         let broadcasts_live: Gauge =
             figure!("broadcasts_live", "Broadcasts with media in the last two seconds");
@@ -138,6 +157,10 @@ impl Metrics {
             media_malformed,
             media_fenced,
             player_skips,
+            push_sent,
+            push_reconnects,
+            push_skips,
+            pushes,
             broadcasts,
             broadcasts_live,
             rtmp_players,

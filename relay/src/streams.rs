@@ -11,6 +11,7 @@ pub mod ports;
 mod reconciler;
 mod rtmp_address;
 pub mod spec;
+pub mod target;
 
 use crate::recorders::{ConnectionId, Hello};
 use api::control::{FromRecorder, FromRelay};

@@ -2,9 +2,11 @@
 
 use crate::http_api::DataPlane;
 use crate::hub::{Broadcast, Hub};
+use crate::push::Pushes;
 use crate::{clock, streams};
 use ::hls::Origin;
 use api::streams::{BroadcastView, MediaView};
+use api::targets::TargetView;
 use media::StreamUrl;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ pub struct Views {
     pub hub: Hub,
     /// HLS, for its viewers.
     pub origin: Origin,
+    /// All pushes.
+    pub pushes: Pushes,
 }
 
 impl Views {
@@ -57,5 +61,9 @@ impl DataPlane for Views {
 
     fn broadcast(&self, name: &StreamUrl) -> Option<BroadcastView> {
         self.hub.find(name).map(|broadcast| self.row(&broadcast))
+    }
+
+    fn targets(&self) -> Vec<TargetView> {
+        self.pushes.all()
     }
 }

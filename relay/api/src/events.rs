@@ -3,6 +3,7 @@
 use crate::claims::ClaimView;
 use crate::recorders::RecorderView;
 use crate::streams::{BroadcastView, StreamView};
+use crate::targets::TargetView;
 use serde::{Deserialize, Serialize};
 
 /// One event. A view in it is the whole new row, so a reader that missed some is right again with the next.
@@ -19,6 +20,9 @@ pub enum Event {
         claims: Vec<ClaimView>,
         /// All recorders.
         recorders: Vec<RecorderView>,
+        /// All pushes.
+        #[serde(default)]
+        targets: Vec<TargetView>,
     },
     /// A stream changed.
     Stream {
@@ -53,6 +57,12 @@ pub enum Event {
         /// The new row.
         recorder: Box<RecorderView>,
     },
+    /// The pushes to targets and their figures: when one of them changes its state, and about once a second while
+    /// there are any.
+    Targets {
+        /// All pushes.
+        targets: Vec<TargetView>,
+    },
 }
 
 impl Event {
@@ -66,6 +76,7 @@ impl Event {
             Self::Claim { .. } => "claim",
             Self::Claims { .. } => "claims",
             Self::Recorder { .. } => "recorder",
+            Self::Targets { .. } => "targets",
         }
     }
 }

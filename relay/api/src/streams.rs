@@ -1,18 +1,19 @@
 //! Streams: what a bot starts, sees and stops.
 
+use crate::targets::TargetView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// `POST /streams`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartStream {
     /// The call to join.
     pub call: Call,
     /// Where it appears here: `app/name`.
     pub name: String,
-    /// RTMP URLs that it is pushed to.
+    /// RTMP URLs that it is pushed to, at most 8. Secret: they end in the target's key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
     /// `540p30`, `720p30` (default) or `1080p30`.
@@ -33,6 +34,14 @@ pub struct StartStream {
     /// How long the request may wait for a recorder with a spare place; otherwise 503 at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u32>,
+}
+
+impl std::fmt::Debug for StartStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A target's URL ends in its key.
+        let targets = self.targets.len();
+        write!(f, "StartStream {{ call: {:?}, name: {:?}, targets: {targets}, … }}", self.call, self.name)
+    }
 }
 
 /// Which call to join, and how.
@@ -183,6 +192,9 @@ pub struct StreamView {
     /// What arrives, while live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaView>,
+    /// Where it is pushed to, until it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetView>,
     /// Free words given at start.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

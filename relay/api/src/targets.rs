@@ -3,18 +3,82 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// One push. `GET /targets` answers a list of them.
+/// What a push does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetState {
+    /// Ready; there is nothing to push yet, or nothing just now.
+    Waiting,
+    /// The target is being connected to.
+    Connecting,
+    /// It is connected and takes what comes.
+    Pushing,
+    /// Another writes to this target, or an operator keeps it; `holder` says who. Tried again when it is free.
+    Held,
+    /// It did not work; `detail` says why. Tried again by itself.
+    Failed,
+}
+
+impl TargetState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Connecting, Self::Pushing, Self::Held, Self::Failed];
+
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Connecting => "connecting",
+            Self::Pushing => "pushing",
+            Self::Held => "held",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl std::fmt::Display for TargetState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who keeps a target from a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetHolder {
+    /// By public label.
+    pub label: String,
+    /// Since when, RFC 3339.
+    pub since: jiff::Timestamp,
+}
+
+/// One push. `GET /targets` answers a list of them; a stream's row has its own. The target's key is never in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetView {
     /// The stream that is pushed.
     pub stream_id: Uuid,
+    /// The stream's `app/name`.
+    pub name: String,
+    /// Which of the stream's targets it is, as given at its start: from 0.
+    pub index: u32,
     /// Where to, with the key cut out.
     pub url: String,
-    /// Whether it is connected and takes media.
-    pub connected: bool,
+    /// What it does now.
+    pub state: TargetState,
     /// Since when, RFC 3339.
     pub since: jiff::Timestamp,
+    /// Who has the target, where it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<TargetHolder>,
     /// What went wrong last, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The claim on the target, while the push has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_id: Option<Uuid>,
+    /// Media bytes taken by the target so far.
+    pub bytes: u64,
+    /// How often it was connected anew.
+    pub reconnects: u32,
+    /// How far it is behind the stream now, in milliseconds.
+    pub lag_ms: u64,
 }

@@ -4,7 +4,7 @@ use crate::claim_desk::{ClaimDesk, ClaimEvent};
 use crate::events::Events;
 use crate::hub::Hub;
 use crate::streams::{ClaimNews, Streams, claim_news};
-use api::claims::{ClaimState, ClaimView};
+use api::claims::{ClaimKind, ClaimState, ClaimView};
 use api::events::Event;
 use claims::ClaimKey;
 use std::collections::HashSet;
@@ -40,7 +40,8 @@ pub(crate) async fn follow(
 
 async fn pass_on(event: &ClaimEvent, hub: &Hub, streams: &Streams, events: &Events) {
     events.publish(event.to_api());
-    if let Some(stream) = event.stream_id
+    // What happens to a stream's targets is its pushes' business.
+    if let (ClaimKey::Ingest(_), Some(stream)) = (&event.key, event.stream_id)
         && let Some(news) = claim_news(event)
     {
         streams.claim_news(stream, news).await;
@@ -68,7 +69,7 @@ async fn compare(desk: &ClaimDesk, hub: &Hub, streams: &Streams, events: &Events
 
 /// Claims that are gone are found out by their next renewal.
 async fn tell_streams(claims: &[ClaimView], streams: &Streams) {
-    for claim in claims {
+    for claim in claims.iter().filter(|claim| claim.kind == ClaimKind::Ingest) {
         let Some(stream) = claim.stream_id else { continue };
         let news = match claim.state {
             ClaimState::Live | ClaimState::Probing if claim.silent_ms.is_some() => ClaimNews::Live,

@@ -3,11 +3,12 @@
 use crate::claim_desk::ClaimDesk;
 use crate::events::Events;
 use crate::http_api::DataPlane;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PushState};
 use crate::streams::Streams;
 use crate::views::Views;
 use api::events::Event;
 use api::streams::{BroadcastView, StreamState};
+use api::targets::{TargetState, TargetView};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ impl Sampler {
     pub(super) async fn run(self, stop: CancellationToken) {
         let mut period = tokio::time::interval(PERIOD);
         period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut were_any = false;
+        let (mut were_any, mut were_targets) = (false, false);
         for round in 0_u64.. {
             tokio::select! {
                 _ = period.tick() => {}
@@ -44,6 +45,13 @@ impl Sampler {
                 self.events.publish(Event::Broadcasts { broadcasts });
             }
             were_any = are_any;
+            let targets = self.views.targets();
+            self.count_targets(&targets);
+            let are_targets = !targets.is_empty();
+            if is_watched && (are_targets || were_targets) {
+                self.events.publish(Event::Targets { targets });
+            }
+            were_targets = are_targets;
             if round.is_multiple_of(CLAIMS_EVERY) {
                 let claims = self.desk.list().await;
                 self.metrics.claims.set(claims.len() as i64);
@@ -51,6 +59,14 @@ impl Sampler {
                     self.events.publish(Event::Claims { claims });
                 }
             }
+        }
+    }
+
+    fn count_targets(&self, targets: &[TargetView]) {
+        for state in TargetState::ALL {
+            let label = PushState { state: state.as_str() };
+            let count = targets.iter().filter(|target| target.state == state).count();
+            self.metrics.pushes.get_or_create(&label).set(count as i64);
         }
     }
 

@@ -103,7 +103,8 @@ async fn watch(connection: &Connection) -> Result<(), Failure> {
             Event::Stream { .. }
             | Event::Broadcasts { .. }
             | Event::Claims { .. }
-            | Event::Recorder { .. } => {}
+            | Event::Recorder { .. }
+            | Event::Targets { .. } => {}
         }
     }
     Err(Failure::unavailable("the relay ended the events"))

@@ -149,7 +149,8 @@ async fn watch(connection: &Connection, wanted: Option<&str>) -> Result<(), Fail
             Event::Broadcasts { .. }
             | Event::Claim { .. }
             | Event::Claims { .. }
-            | Event::Recorder { .. } => continue,
+            | Event::Recorder { .. }
+            | Event::Targets { .. } => continue,
         };
         for stream in rows.iter().filter(|stream| only.is_none_or(|id| id == stream.id)) {
             connection.show_change(stream, line)?;

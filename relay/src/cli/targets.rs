@@ -20,12 +20,16 @@ pub(super) async fn run(command: Command) -> Result<(), Failure> {
         let rows = targets.iter().map(|target| {
             [
                 target.url.clone(),
-                if target.connected { "connected" } else { "waiting" }.into(),
+                target.state.to_string(),
                 age(target.since),
-                target.stream_id.to_string(),
+                target.name.clone(),
+                format!("{:.1} MB", target.bytes as f64 / 1e6),
+                format!("{:.1} s", target.lag_ms as f64 / 1e3),
+                target.reconnects.to_string(),
                 target.detail.clone().unwrap_or_default(),
             ]
         });
-        table(["URL", "STATE", "SINCE", "STREAM", "DETAIL"], rows, "nothing is pushed anywhere")
+        let head = ["URL", "STATE", "SINCE", "STREAM", "SENT", "LAG", "RECONNECTS", "DETAIL"];
+        table(head, rows, "nothing is pushed anywhere")
     })
 }

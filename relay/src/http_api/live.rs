@@ -59,6 +59,7 @@ impl Reader {
             broadcasts: api.data_plane.broadcasts(),
             claims: api.claims.list().await,
             recorders: api.streams.board().recorders(),
+            targets: api.data_plane.targets(),
         };
         Some(Ok(worded(&snapshot)))
     }

@@ -6,12 +6,14 @@ use super::request::{Allowed, Id, Json, Seeing, SeeingStreams, Starting};
 use crate::auth::Access;
 use crate::streams::StartKey;
 use api::streams::{BroadcastView, StartStream, StreamView};
+use api::targets::TargetView;
 use api::{IDEMPOTENCY_KEY, Problem, ProblemCode};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The longest idempotency key, in bytes.
 const KEY_BYTES_MAX: usize = 255;
@@ -50,14 +52,23 @@ pub(super) async fn list(State(shared): State<Shared>, _: Allowed<SeeingStreams>
 pub(super) fn all(shared: &Shared) -> Vec<StreamView> {
     let live: HashMap<_, _> =
         shared.api.data_plane.broadcasts().into_iter().map(|live| (live.name.clone(), live)).collect();
+    let mut pushes: HashMap<_, Vec<TargetView>> = HashMap::new();
+    for target in shared.api.data_plane.targets() {
+        pushes.entry(target.stream_id).or_default().push(target);
+    }
     let rows = shared.api.streams.board().streams();
-    rows.iter().map(|stream| with_media(stream, live.get(&stream.name))).collect()
+    let row = |stream: &StreamView| {
+        with_media(stream, live.get(&stream.name), pushes.remove(&stream.id).unwrap_or_default())
+    };
+    rows.iter().map(Arc::as_ref).map(row).collect()
 }
 
-fn with_media(stream: &StreamView, broadcast: Option<&BroadcastView>) -> StreamView {
+/// The row with what arrives now and how its pushes are now, if it has any yet.
+fn with_media(stream: &StreamView, broadcast: Option<&BroadcastView>, pushes: Vec<TargetView>) -> StreamView {
     let is_its_own = stream.live_since.is_some() && stream.end_reason.is_none();
     let media = broadcast.filter(|_| is_its_own).map(|broadcast| broadcast.media.clone());
-    StreamView { media, ..stream.clone() }
+    let targets = if pushes.is_empty() { stream.targets.clone() } else { pushes };
+    StreamView { media, targets, ..stream.clone() }
 }
 
 pub(super) async fn show(
@@ -71,7 +82,9 @@ pub(super) async fn show(
         );
     };
     let broadcast = stream.name.parse().ok().and_then(|name| shared.api.data_plane.broadcast(&name));
-    Ok(ok(&with_media(&stream, broadcast.as_ref())))
+    let mut pushes = shared.api.data_plane.targets();
+    pushes.retain(|target| target.stream_id == id);
+    Ok(ok(&with_media(&stream, broadcast.as_ref(), pushes)))
 }
 
 pub(super) async fn stop(

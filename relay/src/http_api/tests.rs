@@ -16,20 +16,24 @@ use crate::claim_desk::ClaimDesk;
 use crate::events::Events;
 use crate::grant::GrantKey;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::push::{self, Pushes};
 use crate::store::Store;
 use crate::streams::{DeskClaims, Parts, Reconciler, RtmpAddress, Streams};
 use api::streams::BroadcastView;
+use api::targets::TargetView;
 use claims::Rules;
 use fake_recorder::FakeRecorder;
 use media::StreamUrl;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 /// A control plane that listens on a port of its own, with the real store and the real claim desk.
 struct Relay {
@@ -48,7 +52,7 @@ struct Relay {
 
 /// What is live, as a test says.
 #[derive(Default)]
-struct Broadcasts(Mutex<Vec<BroadcastView>>);
+struct Broadcasts(Mutex<Vec<BroadcastView>>, OnceLock<Pushes>);
 
 impl DataPlane for Broadcasts {
     fn broadcasts(&self) -> Vec<BroadcastView> {
@@ -57,6 +61,10 @@ impl DataPlane for Broadcasts {
 
     fn broadcast(&self, name: &StreamUrl) -> Option<BroadcastView> {
         self.broadcasts().into_iter().find(|broadcast| broadcast.name == name.as_str())
+    }
+
+    fn targets(&self) -> Vec<TargetView> {
+        self.1.get().map(Pushes::all).unwrap_or_default()
     }
 }
 
@@ -74,15 +82,24 @@ impl Relay {
         let (desk, desk_task) = ClaimDesk::load(store.clone(), Rules::default()).await.unwrap();
         let rtmp = RtmpAddress::new("", "0.0.0.0:1935".parse().unwrap());
         let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), rtmp.clone()));
+        let pushes = Pushes::new(push::Parts {
+            desk: desk.clone(),
+            hub: Hub::default(),
+            events: events.clone(),
+            metrics: Arc::new(Metrics::new()),
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+        });
         let parts = Parts {
             claims: claims.clone(),
             documents: Arc::new(store.clone()),
+            pushes: Arc::new(pushes.clone()),
             events: events.clone(),
             rtmp,
             shutdown: stop.clone(),
         };
         let (streams, reconciler) = Reconciler::load(parts).await.unwrap();
-        let broadcasts = Arc::new(Broadcasts::default());
+        let broadcasts = Arc::new(Broadcasts(Mutex::default(), OnceLock::from(pushes)));
         let api = Api {
             streams: streams.clone(),
             events: events.clone(),

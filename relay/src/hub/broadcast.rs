@@ -231,6 +231,12 @@ impl Broadcast {
         ring.clock_ms(now).max(ring.timeline.newest())
     }
 
+    /// When its newest message is, on its own timeline, in milliseconds.
+    #[must_use]
+    pub fn newest_ms(&self) -> i64 {
+        self.ring().timeline.newest()
+    }
+
     /// What it says about itself.
     #[must_use]
     pub fn facts(&self, now: Instant) -> Facts {

@@ -354,6 +354,7 @@ impl Machine {
             self.stop = None;
             self.spec.ends_at = spec.ends_at;
             self.spec.labels = spec.labels;
+            self.spec.targets = spec.targets;
             self.changed();
         }
     }

@@ -2,7 +2,10 @@
 
 use super::machine::{Claim, ClaimLoss};
 use super::spec::Spec;
+use super::target::Target;
+use api::targets::TargetView;
 use jiff::Timestamp;
+use media::StreamUrl;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -44,6 +47,28 @@ pub trait Claims: Send + Sync + 'static {
     fn release(&self, claim: Claim) -> Pending<()>;
     /// Where the stream's workers publish, with their grant. Secret. `address` is the RTMP `host:port`.
     fn publish_url(&self, spec: &Spec, claim: Claim, address: &str) -> String;
+}
+
+/// What is pushed for a stream, and where to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushOrder {
+    /// The broadcast that is pushed.
+    pub name: StreamUrl,
+    /// The stream's public label, as holder of its targets.
+    pub label: String,
+    /// Where to. Secret.
+    pub targets: Vec<Target>,
+    /// The fencing token of the stream's claim: what was written under an older one is another's. `None` while the
+    /// stream has no claim; then nothing is sent, and connections stay.
+    pub written_since: Option<u64>,
+}
+
+/// Who pushes streams to their targets.
+pub trait Pushes: Send + Sync + 'static {
+    /// What is to be pushed for a stream from now on; `None` ends it. Waits for nobody.
+    fn set(&self, stream: Uuid, order: Option<PushOrder>);
+    /// Its pushes now, in the order of its targets; none unless it was [`set`](Self::set).
+    fn rows(&self, stream: Uuid) -> Vec<TargetView>;
 }
 
 /// The store cannot be written, in words.

@@ -10,7 +10,7 @@ mod starts;
 
 use super::board::Board;
 use super::machine::{Effect, Event, Machine, Moment};
-use super::ports::{Claims, Documents, NoClaim, NotRenewed};
+use super::ports::{Claims, Documents, NoClaim, NotRenewed, PushOrder, Pushes};
 use super::rtmp_address::RtmpAddress;
 use super::{ClaimNews, Command, REQUESTS_MAX, StartKey, Streams};
 use crate::clock;
@@ -50,6 +50,8 @@ pub struct Parts {
     pub claims: Arc<dyn Claims>,
     /// What survives a restart.
     pub documents: Arc<dyn Documents>,
+    /// Who pushes to targets.
+    pub pushes: Arc<dyn Pushes>,
     /// Who is told of changes.
     pub events: Events,
     /// The RTMP address that recorders are told.
@@ -83,6 +85,8 @@ struct Connection {
 struct Entry {
     machine: Machine,
     starts: Vec<Start>,
+    /// What the pushes were told last.
+    pushed: Option<PushOrder>,
     due: Option<Instant>,
     ended: Option<Instant>,
 }
@@ -150,7 +154,7 @@ impl Reconciler {
             self.keys.remember(moment.now, key.clone(), id);
         }
         let ended = machine.is_ended().then_some(moment.now);
-        let entry = Entry { machine, starts: kept.starts, due: None, ended };
+        let entry = Entry { machine, starts: kept.starts, pushed: None, due: None, ended };
         self.entries.insert(id, entry);
         self.show(id);
         self.settle(id);
@@ -234,6 +238,9 @@ impl Reconciler {
 
     fn forget(&mut self, id: Uuid) {
         if let Some(entry) = self.entries.remove(&id) {
+            if entry.pushed.is_some() {
+                self.parts.pushes.set(id, None);
+            }
             if let Some(at) = entry.due {
                 self.due.remove(&(at, id));
             }
@@ -301,6 +308,7 @@ impl Reconciler {
                 Effect::SendStop { recorder } => self.send_stop(id, &recorder),
             }
         }
+        self.order_pushes(id);
         if is_new {
             self.show(id);
         }
@@ -333,9 +341,21 @@ impl Reconciler {
         });
     }
 
+    fn order_pushes(&mut self, id: Uuid) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let order = entry.machine.push_order();
+        if order != entry.pushed {
+            entry.pushed.clone_from(&order);
+            self.parts.pushes.set(id, order);
+        }
+    }
+
     fn show(&self, id: Uuid) {
         let Some(entry) = self.entries.get(&id) else { return };
-        let view = entry.machine.view();
+        let mut view = entry.machine.view();
+        if entry.pushed.is_some() {
+            view.targets = self.parts.pushes.rows(id);
+        }
         self.board.put(Arc::new(view.clone()));
         self.parts.events.publish(api::events::Event::Stream { stream: Box::new(view) });
     }

@@ -1,9 +1,10 @@
 //! What a stream was asked to be, parsed once: inside, every value is already usable.
 
+use super::target::Target;
 use api::Problem;
 use api::streams::{CallKind, StartStream};
 use jiff::Timestamp;
-use media::{StreamUrl, TargetUrl};
+use media::StreamUrl;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -125,6 +126,9 @@ pub struct Spec {
     pub starts_at: Option<Timestamp>,
     /// When it ends by itself.
     pub ends_at: Option<Timestamp>,
+    /// Where it is pushed to. Secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
     /// Free words.
     pub labels: BTreeMap<String, String>,
     /// When it was asked for.
@@ -163,7 +167,7 @@ impl Spec {
                 })?
             }
         };
-        check_targets(&request.targets)?;
+        let targets = Target::parse_all(&request.targets)?;
         if request.record {
             return Err(Problem::field("record", "recording is not available yet; leave it out"));
         }
@@ -181,6 +185,7 @@ impl Spec {
             profile,
             starts_at: request.starts_at.filter(|at| *at > wall),
             ends_at: request.ends_at,
+            targets,
             labels: request.labels.clone(),
             created_at: wall,
         })
@@ -198,18 +203,6 @@ impl Spec {
     pub fn label(&self) -> String {
         format!("stream {}", self.name)
     }
-}
-
-fn check_targets(targets: &[String]) -> Result<(), Problem> {
-    for (at, target) in targets.iter().enumerate() {
-        if let Err(why) = target.parse::<TargetUrl>() {
-            return Err(Problem::field("targets", format!("target {}: {why}", at + 1)));
-        }
-    }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    Err(Problem::field("targets", "pushing to targets is not available yet; leave it out"))
 }
 
 fn check_times(
@@ -275,8 +268,7 @@ mod tests {
             (json!({ "call": { "url": format!("https://x/{}", "y".repeat(2100)) } }), "call.url"),
             (json!({ "call": { "kind": "web" } }), "call.url"),
             (json!({ "profile": "4k" }), "profile"),
-            (json!({ "targets": ["http://x/y/z"] }), "targets"),
-            (json!({ "targets": ["rtmp://x/live/key"] }), "targets"),
+            (json!({ "targets": ["rtmp://x/y/z", "http://x/y/z"] }), "targets[1]"),
             (json!({ "record": true }), "record"),
             (json!({ "ends_at": "2026-01-01T11:59:00Z" }), "ends_at"),
             (json!({ "starts_at": "2026-01-02T00:00:00Z", "ends_at": "2026-01-01T13:00:00Z" }), "ends_at"),

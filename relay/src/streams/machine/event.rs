@@ -88,7 +88,7 @@ pub enum Event {
         /// How long it may still be wanted again.
         debounce: Duration,
     },
-    /// It is wanted again; takes the new request's end and labels.
+    /// It is wanted again; takes the new request's end, labels and targets.
     Resume(Box<Spec>),
     /// A deadline may be over.
     Timeout,

@@ -1,7 +1,9 @@
 //! A stream as the API shows it.
 
 use super::{Carrier, Machine, Media, Moment, State};
+use crate::streams::ports::PushOrder;
 use api::streams::{Playback, StreamState, StreamView};
+use api::targets::{TargetState, TargetView};
 use media::StreamUrl;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -37,8 +39,40 @@ impl Machine {
             recorder: self.recorder().map(str::to_owned),
             incarnation: self.workers,
             media: None,
+            targets: if self.is_ended() { Vec::new() } else { self.targets_to_come() },
             labels: self.spec.labels.clone(),
         }
+    }
+
+    /// Its targets before anything is pushed there.
+    fn targets_to_come(&self) -> Vec<TargetView> {
+        let row = |(index, target): (usize, &crate::streams::target::Target)| TargetView {
+            stream_id: self.spec.id,
+            name: self.spec.name.to_string(),
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            url: target.url().to_string(),
+            state: TargetState::Waiting,
+            since: self.spec.created_at,
+            holder: None,
+            detail: None,
+            claim_id: None,
+            bytes: 0,
+            reconnects: 0,
+            lag_ms: 0,
+        };
+        self.spec.targets.iter().enumerate().map(row).collect()
+    }
+
+    /// What is to be pushed now: from the first claim until the claim is given back, whoever publishes meanwhile.
+    #[must_use]
+    pub fn push_order(&self) -> Option<PushOrder> {
+        let has_begun = matches!(self.state, State::Running { .. } | State::Stopping { .. });
+        (has_begun && !self.spec.targets.is_empty()).then(|| PushOrder {
+            name: self.spec.name.clone(),
+            label: self.spec.label(),
+            targets: self.spec.targets.clone(),
+            written_since: self.claim().map(|claim| claim.token),
+        })
     }
 
     pub(super) fn state_now(&self) -> StreamState {
