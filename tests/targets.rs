@@ -1,6 +1,7 @@
 //! A stream reaches its targets: over one connection each, whoever publishes, and never twice.
 
 use anyhow::{Context, Result, ensure};
+use api::claims::{ClaimAction, ClaimKind};
 use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};
 use api::targets::{TargetState, TargetView};
 use e2e::{Ffmpeg, Process, Recorder, Relay, RelayOptions, binary, descendants, eventually, kill_9, scratch};
@@ -317,6 +318,31 @@ async fn a_target_that_is_down_is_tried_again_while_hls_and_the_other_target_do_
     let beside = watching.await.expect("no panic").expect("the player was never cut off");
     assert!(beside.widest_ms < 200 && beside.steps_back == 0, "a gap of {} ms", beside.widest_ms);
     assert_eq!(seen(&official).await.expect("figures"), (1.0, 0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seized_target_gets_nothing_more_and_its_stream_goes_on() {
+    let (relay, official) = (Relay::start(), ingest());
+    let _recorder = Recorder::start(&relay, "rec-1", 1);
+    let stream = start(&relay, "live/room", &[official.rtmp_url(&format!("live/{SECRET}"))]).await;
+    let row =
+        eventually(40.0, "it is pushed", || target_in(&relay, &stream, TargetState::Pushing)).await;
+    let at_target = format!("live/{SECRET}");
+    eventually(10.0, "it arrives", || official.live(&at_target)).await;
+    let claims = relay.client().claims().await.expect("the claims");
+    let claim = claims.into_iter().find(|it| Some(it.id) == row.claim_id).expect("the target's claim");
+    assert_eq!((claim.kind, claim.stream_id), (ClaimKind::Target, Some(stream.id)));
+    let action = ClaimAction { reason: "wrong channel".into(), expected_token: claim.token };
+    relay.client().seize_claim(claim.id, &action).await.expect("it is seized");
+    let row = eventually(2.0, "it is stopped", || target_in(&relay, &stream, TargetState::Held)).await;
+    assert!(row.detail.as_deref().is_some_and(|text| text.contains("wrong channel")), "{row:?}");
+    eventually(5.0, "the target gets nothing more", || async {
+        let rest = official.live(&at_target).await.map(|it| it.media.silent_ms).unwrap_or(u64::MAX);
+        ensure!(rest > 2_000, "media {rest} ms ago");
+        Ok(())
+    })
+    .await;
+    live(&relay, &stream).await.expect("the stream does not notice");
 }
 
 /// nginx with its RTMP module, and its figures by HTTP.

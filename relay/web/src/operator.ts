@@ -11,6 +11,7 @@ import { healthOf, type Point } from "./operator/health";
 import { Looks } from "./operator/looks";
 import { apply, EMPTY, foreignBroadcasts, type Model } from "./operator/model";
 import { Sections } from "./operator/sections";
+import { targetTable } from "./operator/targets";
 import { tick } from "./operator/since";
 import { problemSentence } from "./operator/words";
 import { fullStop } from "./sentence";
@@ -35,6 +36,7 @@ const sections = new Sections({
   release: (claim) => dialogs.release(claim),
   drain: (recorder) => dialogs.drain(recorder),
 });
+const targets = targetTable();
 const feed = new Feed(
   client.path("/events"),
   {
@@ -58,6 +60,7 @@ client.onUnauthenticated = () => dialogs.askToken();
 byId("streams-table").append(sections.streams.element);
 byId("ended-table").append(sections.ended.element);
 byId("foreign-table").append(sections.foreign.element);
+byId("targets-table").append(targets.element);
 byId("claims-table").append(sections.claims.element);
 byId("recorders-table").append(sections.recorders.element);
 byId("start-open").addEventListener("click", () => dialogs.askStart());
@@ -107,6 +110,8 @@ function draw(): void {
   drawTimer = undefined;
   const foreign = foreignBroadcasts(model);
   sections.show(model, foreign);
+  targets.show(model.targets);
+  byId("targets").hidden = model.targets.length === 0;
   byId("foreign").hidden = foreign.length === 0;
   byId("ended").hidden = ![...model.streams.values()].some((stream) => stream.state === "ended");
   looks.keep(new Set(model.broadcasts.map((broadcast) => broadcast.name)));

@@ -113,6 +113,16 @@ test("a stream that waits for its time is no trouble, one that waits for a recor
   assert.equal(healthOf(snapshot({ streams: [{ ...queued, starts_at: ago(-60) }] }), NOW).level, "ok");
 });
 
+test("a target that is not reached is pointed out, one that only waits is not", () => {
+  const target = { stream_id: "s1", name: "live/a", index: 0, url: "rtmp://a:1935/live/…", since: ago(5), bytes: 0, reconnects: 0, lag_ms: 0 };
+  const health = (state: "waiting" | "held" | "failed") =>
+    healthOf(apply(snapshot(), { event: "targets", targets: [{ ...target, state, detail: "no answer" }] }), NOW);
+  assert.deepEqual([health("waiting").level, health("held").level, health("failed").level], ["ok", "watch", "bad"]);
+  assert.deepEqual(health("failed").points, [
+    { level: "bad", text: "live/a does not reach its target rtmp://a:1935/live/…: no answer", row: "target-s1-0" },
+  ]);
+});
+
 test("a recorder out of reach names what it carried", () => {
   const worker = { stream_id: "s1", incarnation: 1, state: "publishing", frames_sent: 1, frames_dropped: 0, reconnects: 0 };
   const health = healthOf(snapshot({ recorders: [recorder({ connected: false, since: ago(30), workers: [worker] })] }), NOW);

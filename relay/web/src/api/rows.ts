@@ -96,6 +96,21 @@ export interface Recorder {
   readonly workers: readonly Worker[];
 }
 
+export type TargetState = "waiting" | "connecting" | "pushing" | "held" | "failed";
+
+export interface Target {
+  readonly stream_id: string;
+  readonly name: string;
+  readonly index: number;
+  readonly url: string;
+  readonly state: TargetState;
+  readonly since: string;
+  readonly detail?: string;
+  readonly bytes: number;
+  readonly reconnects: number;
+  readonly lag_ms: number;
+}
+
 export type ApiEvent =
   | {
       readonly event: "snapshot";
@@ -103,6 +118,7 @@ export type ApiEvent =
       readonly broadcasts: readonly Broadcast[];
       readonly claims: readonly Claim[];
       readonly recorders: readonly Recorder[];
+      readonly targets?: readonly Target[];
     }
   | { readonly event: "stream"; readonly stream: Stream }
   | { readonly event: "broadcasts"; readonly broadcasts: readonly Broadcast[] }
@@ -115,7 +131,8 @@ export type ApiEvent =
       readonly at: string;
     }
   | { readonly event: "claims"; readonly claims: readonly Claim[] }
-  | { readonly event: "recorder"; readonly recorder: Recorder };
+  | { readonly event: "recorder"; readonly recorder: Recorder }
+  | { readonly event: "targets"; readonly targets: readonly Target[] };
 
 export interface StartStream {
   readonly call: { readonly url?: string; readonly kind: CallKind };

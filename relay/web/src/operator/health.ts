@@ -1,6 +1,6 @@
 // Is all well, and if not, what is not? Pure: from what is known at a moment to a few sentences, the worst first.
 
-import type { Claim, Recorder, Stream } from "../api/rows";
+import type { Claim, Recorder, Stream, Target } from "../api/rows";
 import { mediaOf, type Model } from "./model";
 import { count, endReason, isGoodEnd, list, span } from "./words";
 
@@ -9,7 +9,7 @@ export type Level = "ok" | "watch" | "bad";
 export interface Point {
   readonly level: "watch" | "bad";
   readonly text: string;
-  /** The row that it is about: `stream-…`, `claim-…` or `recorder-…`. */
+  /** The row that it is about: `stream-…`, `target-…`, `claim-…` or `recorder-…`. */
   readonly row: string;
 }
 
@@ -32,6 +32,7 @@ const RECENT_MS = 10 * 60_000;
 export function healthOf(model: Model, nowMs: number): Health {
   const points = [
     ...[...model.streams.values()].flatMap((stream) => streamPoints(model, stream, nowMs)),
+    ...model.targets.flatMap(targetPoints),
     ...recorderPoints(model, nowMs),
     ...[...model.claims.values()].flatMap((claim) => claimPoints(claim, nowMs)),
   ].sort((one, other) => Number(other.level === "bad") - Number(one.level === "bad"));
@@ -141,6 +142,13 @@ function recorderTrouble(model: Model, recorder: Recorder, nowMs: number): Point
     points.push({ level: "watch", text: `The worker of ${name} is degraded${worker.detail ? `: ${worker.detail}` : ""}`, row });
   }
   return points;
+}
+
+function targetPoints(target: Target): Point[] {
+  if (target.state !== "failed" && target.state !== "held") return [];
+  const because = target.detail ? `: ${target.detail}` : "";
+  const text = `${target.name} does not reach its target ${target.url}${because}`;
+  return [{ level: target.state === "failed" ? "bad" : "watch", text, row: `target-${target.stream_id}-${target.index}` }];
 }
 
 function claimPoints(claim: Claim, nowMs: number): Point[] {

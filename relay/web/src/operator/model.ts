@@ -1,15 +1,22 @@
 // Everything the operator page knows: rows by id, kept up to date by events. Pure.
 
-import type { ApiEvent, Broadcast, Claim, Recorder, Stream } from "../api/rows";
+import type { ApiEvent, Broadcast, Claim, Recorder, Stream, Target } from "../api/rows";
 
 export interface Model {
   readonly streams: ReadonlyMap<string, Stream>;
   readonly broadcasts: readonly Broadcast[];
   readonly claims: ReadonlyMap<string, Claim>;
   readonly recorders: ReadonlyMap<string, Recorder>;
+  readonly targets: readonly Target[];
 }
 
-export const EMPTY: Model = { streams: new Map(), broadcasts: [], claims: new Map(), recorders: new Map() };
+export const EMPTY: Model = {
+  streams: new Map(),
+  broadcasts: [],
+  claims: new Map(),
+  recorders: new Map(),
+  targets: [],
+};
 
 /** Ended streams beyond this many are forgotten, the oldest first; the API still has them. */
 export const ENDED_MAX = 30;
@@ -23,6 +30,7 @@ export function apply(model: Model, event: ApiEvent): Model {
         broadcasts: event.broadcasts,
         claims: byKey(event.claims, (claim) => claim.id),
         recorders: byKey(event.recorders, (recorder) => recorder.id),
+        targets: event.targets ?? [],
       };
     case "stream":
       return { ...model, streams: forgetOld(withRow(model.streams, event.stream.id, event.stream)) };
@@ -34,6 +42,8 @@ export function apply(model: Model, event: ApiEvent): Model {
       return { ...model, claims: byKey(event.claims, (claim) => claim.id) };
     case "recorder":
       return { ...model, recorders: withRow(model.recorders, event.recorder.id, event.recorder) };
+    case "targets":
+      return { ...model, targets: event.targets };
     default:
       return model;
   }

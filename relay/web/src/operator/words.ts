@@ -1,6 +1,6 @@
 // Numbers and states in words and short figures. Pure.
 
-import type { CallKind, ClaimState, Problem, StreamState } from "../api/rows";
+import type { CallKind, ClaimState, Problem, StreamState, TargetState } from "../api/rows";
 import { sentence } from "../sentence";
 
 export type Tone = "good" | "busy" | "warn" | "bad" | "calm";
@@ -60,6 +60,25 @@ const CLAIM_WORDS: Record<ClaimState, readonly [string, Tone]> = {
 
 export function claimState(state: ClaimState): readonly [string, Tone] {
   return CLAIM_WORDS[state] ?? [state, "calm"];
+}
+
+const TARGET_WORDS: Record<TargetState, readonly [string, Tone]> = {
+  waiting: ["Waiting", "calm"],
+  connecting: ["Connecting", "busy"],
+  pushing: ["Pushing", "good"],
+  held: ["Held", "warn"],
+  failed: ["Failed", "bad"],
+};
+
+export function targetState(state: TargetState): readonly [string, Tone] {
+  return TARGET_WORDS[state] ?? [state, "calm"];
+}
+
+/** `900 kB`, `12.3 MB`, `4.1 GB`. */
+export function size(bytes: number): string {
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;
+  return `${Math.round(bytes / 1e3)} kB`;
 }
 
 const WORKER_TONES: Record<string, Tone> = {
