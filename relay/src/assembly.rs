@@ -90,7 +90,7 @@ pub(crate) async fn start(
         ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?;
     let users = TaskTracker::new();
     let stop_desk = CancellationToken::new();
-    let desk_handle = tokio::spawn(desk_task.run(stop_desk.clone()));
+    let desk_handle = tokio::spawn(desk_task.keep_history(config.claims.history_days).run(stop_desk.clone()));
 
     let hub = Hub::default();
     let origin = Origin::new(Limits::default());

@@ -1,6 +1,7 @@
 //! The desk with a real store and real time; its rules run in a quarter of their time, and less.
 
 use super::*;
+use api::claim_events::ClaimEventsQuery;
 use claims::{Admission, Reason, Timing};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -271,7 +272,7 @@ async fn seizing_is_told_to_the_holder_within_a_second_and_written_to_the_log() 
     }
     assert_eq!(heard, ["granted", "live", "seized", "refused"]);
     office.store.probe().await.unwrap();
-    let log = office.store.claim_events(Some("live/room-1".into()), 10).await.unwrap();
+    let log = office.desk.history(ClaimEventsQuery::default()).await.unwrap().events;
     let seized = log.iter().find(|row| row.what == "seized").unwrap();
     assert_eq!((seized.who.as_str(), seized.why.as_str()), ("rec-1", "by operator alice: wrong room"));
     let refused = log.iter().find(|row| row.what == "refused").unwrap();
