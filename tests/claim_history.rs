@@ -26,6 +26,17 @@ async fn history_is(relay: &Relay, story: &[String]) -> Vec<ClaimEventView> {
     .await
 }
 
+/// Waits until this was the last thing that happened, as `what who`.
+async fn last_is(relay: &Relay, wanted: &str) {
+    eventually(20.0, wanted, || async {
+        let last = history(relay).await?.pop();
+        let told = last.map(|event| format!("{} {}", event.what, event.who)).unwrap_or_default();
+        ensure!(told == wanted, "it is {told}");
+        Ok(())
+    })
+    .await;
+}
+
 /// Runs one of the operator's commands and returns what it printed.
 async fn sluice(relay: &Relay, arguments: &[&str]) -> String {
     let mut command = Process::start(binary("sluice"), |command| {
@@ -44,7 +55,7 @@ async fn the_story_of_a_name_is_told_in_order_after_a_crash() {
     let request = ClaimRequest { name: NAME.into(), label: "stage".into(), reserve_seconds: Some(600) };
     let granted = client.request_claim(&request).await.expect("the name is free");
     let first = Ffmpeg::publish(Source::Small, &granted.publish_url, None);
-    eventually(20.0, "the stage is live", || relay.live(NAME)).await;
+    last_is(&relay, "live stage").await;
 
     let mut second = Ffmpeg::publish(Source::Small, &relay.rtmp_url(NAME), Some(30));
     assert!(!second.process.ended(15.0).await.expect("it gives up").success());
@@ -58,15 +69,10 @@ async fn the_story_of_a_name_is_told_in_order_after_a_crash() {
     let request = ClaimRequest { label: "hall".into(), ..request };
     let granted = client.request_claim(&request).await.expect("the name is free again");
     let mut third = Ffmpeg::publish(Source::Small, &granted.publish_url, None);
-    eventually(20.0, "the hall is live", || relay.live(NAME)).await;
+    last_is(&relay, "live hall").await;
     third.process.kill_9();
-    eventually(20.0, "the hall is lost", || async {
-        ensure!(relay.live(NAME).await.is_err(), "still live");
-        Ok(())
-    })
-    .await;
+    last_is(&relay, "lingering hall").await;
     let _again = Ffmpeg::publish(Source::Small, &granted.publish_url, None);
-    eventually(20.0, "the hall is live again", || relay.live(NAME)).await;
 
     let refused = format!("refused {stranger}");
     let story = [
