@@ -4,7 +4,7 @@ use super::super::table::{age, bit_rate, card, moment, span_ms};
 use super::super::{Connection, Failure};
 use super::{find, history, state};
 use api::claim_events::{ClaimEventView, ClaimEventsQuery};
-use api::claims::ClaimView;
+use api::claims::{ClaimState, ClaimView};
 use api::streams::BroadcastView;
 use serde::Serialize;
 
@@ -37,6 +37,9 @@ pub(super) async fn run(connection: &Connection, wanted: &str) -> Result<(), Fai
 fn shown(picture: &Picture) -> String {
     let Picture { claim, broadcast, events } = picture;
     let refusal = claim.last_refusal.as_ref();
+    let held = claim.state != ClaimState::Blocked;
+    // Of a block alone, its own line tells when it ends.
+    let ends_in = claim.ends_in_ms.filter(|_| held);
     let media = broadcast.as_ref().filter(|broadcast| broadcast.live).map(|broadcast| &broadcast.media);
     let silent = media.map(|media| media.silent_ms).or(claim.silent_ms);
     let waiting: Vec<_> =
@@ -45,10 +48,10 @@ fn shown(picture: &Picture) -> String {
         ("key", Some(claim.key.clone())),
         ("id", Some(claim.id.to_string())),
         ("state", Some(state(claim))),
-        ("holder", Some(claim.holder.clone())),
+        ("holder", held.then(|| claim.holder.clone())),
         ("stream", claim.stream_id.map(|id| id.to_string())),
         ("since", Some(format!("{} ({})", moment(claim.since), age(claim.since)))),
-        ("token", Some(claim.token.to_string())),
+        ("token", held.then(|| claim.token.to_string())),
         ("last byte", silent.map(|ms| format!("{} ago", span_ms(ms)))),
         (
             "arrives",
@@ -58,7 +61,7 @@ fn shown(picture: &Picture) -> String {
                 format!("{rate}, {:.1} fps{}", media.frames_per_second, size.unwrap_or_default())
             }),
         ),
-        ("ends in", claim.ends_in_ms.map(|ms| format!("{} unless more is heard", span_ms(ms)))),
+        ("ends in", ends_in.map(|ms| format!("{} unless more is heard", span_ms(ms)))),
         (
             "blocked",
             claim
