@@ -53,8 +53,10 @@ test: packages-test web hls/tests/validator/node_modules/.package-lock.json ## I
 	cd relay/web && npm run --silent check && npm run --silent test
 	$(call step,Building programs and tests; a first build takes some minutes)
 	cargo build --locked --workspace --bins --tests
-	$(call step,Testing)
-	cargo test --locked --workspace --no-fail-fast
+	$(call step,Testing the parts)
+	cargo test --locked --workspace --exclude worker --exclude e2e --no-fail-fast
+	$(call step,Testing the worker and then the whole; one at a time because they keep real time)
+	cargo test --locked -p worker -p e2e --no-fail-fast -- --test-threads=1
 
 .PHONY: bench
 bench: packages-bench build ## Measure, and print what docs/performance.md quotes
