@@ -10,7 +10,8 @@ CALL ?=
 PROFILE ?= release
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-BIN := $(TARGET)/$(PROFILE)
+# Cargo keeps what it builds with the profile "dev" in "debug".
+BIN := $(TARGET)/$(patsubst dev,debug,$(PROFILE))
 WEB := relay/web/dist/preview.html
 WEB_SOURCES := $(shell find relay/web -path relay/web/node_modules -prune -o -path relay/web/dist -prune -o -type f -print)
 step = @printf '\n\033[1m==> %s\033[0m\n' '$(1)'
