@@ -10,7 +10,8 @@ CALL ?=
 PROFILE ?= release
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-BIN := $(TARGET)/$(PROFILE)
+# Cargo keeps what it builds with the profile "dev" in "debug".
+BIN := $(TARGET)/$(patsubst dev,debug,$(PROFILE))
 WEB := relay/web/dist/preview.html
 WEB_SOURCES := $(shell find relay/web -path relay/web/node_modules -prune -o -path relay/web/dist -prune -o -type f -print)
 step = @printf '\n\033[1m==> %s\033[0m\n' '$(1)'
@@ -53,8 +54,10 @@ test: packages-test web hls/tests/validator/node_modules/.package-lock.json ## I
 	cd relay/web && npm run --silent check && npm run --silent test
 	$(call step,Building programs and tests; a first build takes some minutes)
 	cargo build --locked --workspace --bins --tests
-	$(call step,Testing)
-	cargo test --locked --workspace --no-fail-fast
+	$(call step,Testing the parts)
+	cargo test --locked --workspace --exclude worker --exclude e2e --no-fail-fast
+	$(call step,Testing the worker and then the whole; one at a time because they keep real time)
+	cargo test --locked -p worker -p e2e --no-fail-fast -- --test-threads=1
 
 .PHONY: bench
 bench: packages-bench build ## Measure, and print what docs/performance.md quotes

@@ -7,7 +7,7 @@
 use crate::claim_desk::{self, ClaimDesk, HolderOrder};
 use crate::config::{Publish, RelayConfig};
 use crate::grant::{Grant, GrantError, GrantKey};
-use crate::hub::{Broadcast, Hub};
+use crate::hub::{Broadcast, Hub, WriteError};
 use crate::metrics::RefusedFor;
 use crate::output::Outputs;
 use crate::{clock, hub};
@@ -132,10 +132,12 @@ impl Admission {
         let token = granted.token;
         // From here on the claim is ours; whatever fails below gives it back by dropping this.
         let claim = HeldClaim { token, desk: self.desk.clone(), liveness: granted.liveness };
-        let broadcast = outputs.broadcast(hub, &url, token.get()).await.ok_or_else(|| {
-            Refused::new(RefusedFor::Unavailable, "This relay cannot take the stream now; try again shortly")
-        })?;
-        broadcast.admit(token.get()).map_err(|error| Refused::new(RefusedFor::Held, error.to_string()))?;
+        let broadcast = open_broadcast(hub, outputs, &url, token.get()).await?;
+        if claim.liveness.is_fenced() {
+            // The claim ended while the broadcast was prepared, and its end found nothing to end.
+            hub.end(&url, token.get());
+            return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
+        }
         Ok(Admitted { claim, broadcast, orders: granted.orders })
     }
 
@@ -181,6 +183,31 @@ impl Admission {
         let incarnation = incarnation.map_err(|_| void("comes with an incarnation that is no number"))?;
         Ok((grant.holder(incarnation), Some(grant.claim_id)))
     }
+}
+
+/// How often a broadcast is opened for one publisher: the one that was there may end, with its former claim, at the
+/// same moment. The one after it is new, so that a second time is enough.
+const OPENINGS_MAX: usize = 3;
+
+async fn open_broadcast(
+    hub: &Hub,
+    outputs: &Outputs,
+    url: &StreamUrl,
+    token: u64,
+) -> Result<Arc<Broadcast>, Refused> {
+    let unavailable =
+        || Refused::new(RefusedFor::Unavailable, "This relay cannot take the stream now; try again shortly");
+    for _ in 0..OPENINGS_MAX {
+        let broadcast = outputs.broadcast(hub, url, token).await.ok_or_else(unavailable)?;
+        match broadcast.admit(token) {
+            Ok(()) => return Ok(broadcast),
+            Err(WriteError::Ended) => {}
+            Err(error @ (WriteError::Stale { .. } | WriteError::Malformed(_))) => {
+                return Err(Refused::new(RefusedFor::Held, error.to_string()));
+            }
+        }
+    }
+    Err(unavailable())
 }
 
 /// Who asks, and the claim that its grant names.

@@ -10,7 +10,7 @@ use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
 use crate::http_api::{self, Api};
-use crate::hub::Hub;
+use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
 use crate::output::Outputs;
 use crate::rtmp_server::RtmpServer;
@@ -27,7 +27,6 @@ use follow::follow;
 use hls::{Limits, Origin};
 use sampler::Sampler;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +92,8 @@ pub(crate) async fn start(
     let desk_handle = tokio::spawn(desk_task.keep_history(config.claims.history_days).run(stop_desk.clone()));
 
     let hub = Hub::default();
-    let origin = Origin::new(Limits::default());
+    // Twice as many as there are broadcasts: an ended one can be fetched for a while yet.
+    let origin = Origin::new(Limits { streams_max: 2 * BROADCASTS_MAX, ..Limits::default() });
     let metrics = Arc::new(Metrics::new());
     let events = Events::default();
     let outputs = Outputs {
@@ -137,12 +137,8 @@ pub(crate) async fn start(
         token_store: Arc::new(store.clone()),
         guard: Guard::new(&config.http.hosts),
     };
-    let health = Arc::new(Health {
-        rtmp: rtmp_address,
-        store: store.clone(),
-        data: config.data.path.clone(),
-        draining: AtomicBool::new(false),
-    });
+    let health =
+        Arc::new(Health { rtmp: rtmp_address, store: store.clone(), data: config.data.path.clone() });
     let frame_ancestors = &config.http.frame_ancestors;
     let playback = Router::new()
         .nest("/hls", hls::http::router(origin, clock::now))

@@ -114,7 +114,7 @@ pub struct StoreConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hls {
-    /// The length of a part, in milliseconds; whole frames are taken up to it.
+    /// The length of a part, in milliseconds, from 100 to 1000; whole frames are taken up to it.
     pub part_ms: u32,
     /// How many segments a playlist lists.
     pub window_segments: u32,

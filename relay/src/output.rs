@@ -44,8 +44,8 @@ impl Outputs {
             Ok(place) => place,
             Err(error) => {
                 // Media goes on without a durable place: after a crash viewers might have to reload.
-                warn!(%error, %url, "the stream's place in its HLS numbering could not be kept");
-                hls::Place::unkept()
+                warn!(%error, %url, "the stream's place in its HLS numbering could not be read");
+                hls::Place::unread(url)
             }
         };
         let clock_ms = START_MS.max(place.clock_ms(clock::wall()));

@@ -1,6 +1,7 @@
 //! The recorder as a child of `sluice up`.
 
 use crate::cli::logging;
+use crate::clock;
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,6 +15,8 @@ use tracing::{info, warn};
 const STOP: Duration = Duration::from_secs(10);
 /// Between the end of a recorder and the next: doubled up to the second, so that one that cannot run does not spin.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+/// One that ran for so long was well: the next pause is a short one again.
+const WELL: Duration = Duration::from_secs(60);
 
 /// A recorder that is started again when it ends.
 pub(super) struct Recorder {
@@ -74,10 +77,14 @@ fn spawn(program: &Path, arguments: &[String]) -> Result<Child> {
 
 async fn keep(mut child: Child, program: PathBuf, arguments: Vec<String>, stop: CancellationToken) {
     let mut pause = PAUSE.0;
+    let mut since = clock::now();
     loop {
         tokio::select! {
             status = child.wait() => warn!(?status, "the recorder ended and is started again"),
             () = stop.cancelled() => return end(child).await,
+        }
+        if clock::now().saturating_duration_since(since) >= WELL {
+            pause = PAUSE.0;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -85,7 +92,7 @@ async fn keep(mut child: Child, program: PathBuf, arguments: Vec<String>, stop: 
         }
         pause = (pause * 2).min(PAUSE.1);
         match spawn(&program, &arguments) {
-            Ok(started) => child = started,
+            Ok(started) => (child, since) = (started, clock::now()),
             // The one that ended is waited for again, which returns at once: so this is tried anew after the pause.
             Err(error) => warn!(error = format!("{error:#}"), "the recorder could not be started again"),
         }
