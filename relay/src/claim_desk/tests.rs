@@ -287,12 +287,14 @@ async fn a_publisher_that_hangs_up_while_it_waits_leaves_nothing_behind() {
     let desk = office.desk.clone();
     let waiting = tokio::spawn(async move { desk.publish(room(), recorder(2)).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
+    let contenders: Vec<_> = office.desk.list().await.remove(0).contenders;
+    assert_eq!(contenders.iter().map(|one| one.who.as_str()).collect::<Vec<_>>(), ["rec-2"]);
     waiting.abort();
     assert!(waiting.await.unwrap_err().is_cancelled());
     // The first dies of being contested; nobody takes its place.
     tokio::time::sleep(rules().probe_answer * 2).await;
     let rows = office.desk.list().await;
-    assert_eq!(rows[0].holder, "rec-1");
+    assert_eq!((rows[0].holder.as_str(), rows[0].contenders.len()), ("rec-1", 0));
     assert_eq!(rows[0].state, api::claims::ClaimState::Lingering);
     assert_eq!(office.desk.current_token(&room()), None);
 }

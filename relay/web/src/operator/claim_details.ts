@@ -162,11 +162,13 @@ class Panel {
     const away = this.away.map(({ who, times, at, why }) =>
       el("li", {}, times > 1 ? `${who}, ${times} times, last ` : `${who}, `, since(at), " ago", el("span", { class: "note" }, why)),
     );
+    const hadFocus = this.now.contains(document.activeElement);
     this.now.replaceChildren(
       part("Waiting now", waiting, "Nobody waits."),
       part("Turned away in the last hour", away, "Nobody."),
       ...(kind === "ingest" ? [this.blocking(key)] : []),
     );
+    if (hadFocus) this.now.querySelector("button")?.focus();
   }
 
   private blocking(key: string): HTMLElement {

@@ -220,7 +220,7 @@ function claimTable(wishes: Wishes, details: ClaimDetails): Table<Claim> {
     [
       {
         title: "Stream URL",
-        depends: (row) => JSON.stringify([row.key, row.kind, row.id, details.isOpen(row)]),
+        depends: (row) => JSON.stringify([row.key, row.kind, row.id]),
         cell: (row) => [disclosure(row, details), note(row.kind === "target" ? "pushed there" : "written here")],
       },
       {
@@ -270,14 +270,20 @@ function claimTable(wishes: Wishes, details: ClaimDetails): Table<Claim> {
 }
 
 function disclosure(row: Claim, details: ClaimDetails): HTMLElement {
-  const isOpen = details.isOpen(row);
-  const title = isOpen ? "Close what happened" : "Show what happened";
-  return el(
+  const button = el(
     "button",
-    { type: "button", class: "disclose", "aria-expanded": String(isOpen), title, click: () => details.toggle(row) },
+    { type: "button", class: "disclose", title: "What happened", click: () => toggle() },
     el("span", { class: "chevron", "aria-hidden": "true" }),
     el("span", { class: "name key" }, row.key),
   );
+  // The button stays, so that it keeps the focus.
+  const tell = () => button.setAttribute("aria-expanded", String(details.isOpen(row)));
+  const toggle = () => {
+    details.toggle(row);
+    tell();
+  };
+  tell();
+  return button;
 }
 
 function refusals({ refused_last_hour, last_refusal }: Claim): Child[] {
