@@ -6,7 +6,9 @@
 mod child;
 mod tell;
 
+use crate::clock;
 use crate::serve::{self, Running};
+use api::ProblemCode;
 use api::client::{Client, ClientError};
 use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};
 use child::Recorder;
@@ -20,6 +22,8 @@ use uuid::Uuid;
 pub const LOG: &str = "warn";
 /// How long the recorder may take to connect.
 const RECORDER: Duration = Duration::from_secs(20);
+/// How long the call of an earlier run may take to give its name back: a recorder that is taken for dead takes longest.
+const HANDED_OVER: Duration = Duration::from_secs(20);
 /// How long the call may take to be live.
 const LIVE: Duration = Duration::from_secs(90);
 /// How often is looked.
@@ -119,11 +123,11 @@ async fn show(arguments: &Arguments, running: &Running) -> Result<(), String> {
         return Ok(());
     };
     tell::step("Joining the call");
-    let stream = match client.start_stream(&arguments.start(call), &Uuid::new_v4().to_string()).await {
-        Ok(stream) => stream,
-        Err(ClientError::Problem(problem)) => return Err(format!("The call was not started: {problem}")),
-        Err(error) => return Err(format!("The call was not started: {error}")),
-    };
+    let started = start(&client, &arguments.start(call)).await;
+    let stream = started.map_err(|error| match error {
+        ClientError::Problem(problem) => format!("The call was not started: {problem}"),
+        error => format!("The call was not started: {error}"),
+    })?;
     let outcome = timeout(LIVE, until_live(&client, stream.id)).await;
     let live =
         outcome.unwrap_or_else(|_| Err(format!("The call was not live within {} s", LIVE.as_secs())))?;
@@ -136,6 +140,29 @@ async fn recorder_slots(client: &Client) -> u32 {
         let recorders = client.recorders().await.unwrap_or_default();
         if let Some(found) = recorders.iter().find(|recorder| recorder.connected) {
             return found.slots;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Starts the call, in place of the one that an earlier run left: a relay goes on with the streams that it remembers.
+///
+/// Where both are the same call, the remembered one goes on, and this returns at once.
+async fn start(client: &Client, request: &StartStream) -> Result<StreamView, ClientError> {
+    let remembered = client.streams().await?.into_iter();
+    let mut is_taking_over = false;
+    for left in remembered.filter(|left| left.name == CALL_NAME && left.state != StreamState::Ended) {
+        client.stop_stream(left.id).await?;
+        is_taking_over = true;
+    }
+    let began = clock::now();
+    loop {
+        match client.start_stream(request, &Uuid::new_v4().to_string()).await {
+            Err(ClientError::Problem(problem))
+                if is_taking_over
+                    && problem.code == ProblemCode::ClaimHeld
+                    && clock::now().duration_since(began) < HANDED_OVER => {}
+            outcome => return outcome,
         }
         tokio::time::sleep(LOOK).await;
     }
