@@ -21,12 +21,12 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 .PHONY: run
-run: packages-run build ## Show a live call in the preview page (CALL=url for your own)
+run: toolchain packages-run build ## Show a live call in the preview page (CALL=url for your own)
 	$(call step,Starting)
 	@exec $(BIN)/sluice up $(if $(CALL),--call '$(CALL)',--demo)
 
 .PHONY: build
-build: packages-build web ## Build the programs
+build: toolchain packages-build web ## Build the programs
 	$(call step,Building the programs; a first build takes some minutes)
 	cargo build --profile $(PROFILE) --locked --workspace --bins
 
@@ -49,7 +49,7 @@ hls/tests/validator/node_modules/.package-lock.json: hls/tests/validator/package
 	@touch $@
 
 .PHONY: test
-test: packages-test web hls/tests/validator/node_modules/.package-lock.json ## Install what it needs and run every test
+test: toolchain packages-test web hls/tests/validator/node_modules/.package-lock.json ## Install what it needs and run every test
 	$(call step,Testing the pages)
 	cd relay/web && npm run --silent check && npm run --silent test
 	$(call step,Building programs and tests; a first build takes some minutes)
@@ -60,13 +60,18 @@ test: packages-test web hls/tests/validator/node_modules/.package-lock.json ## I
 	cargo test --locked -p worker -p e2e --no-fail-fast -- --test-threads=1
 
 .PHONY: bench
-bench: packages-bench build ## Measure, and print what docs/performance.md quotes
+bench: toolchain packages-bench build ## Measure, and print what docs/performance.md quotes
 	cargo bench --locked -p e2e
 
 .PHONY: lint
-lint: packages-build web ## Formatting and lints
+lint: toolchain packages-build web ## Formatting and lints
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Asked first: nobody should wait for packages to hear that this is missing.
+.PHONY: toolchain
+toolchain:
+	@command -v cargo >/dev/null || { echo 'There is no Rust toolchain here. Install one (https://rustup.rs), open a new shell, and try again.' >&2; exit 69; }
 
 .PHONY: packages-build packages-run packages-test packages-bench
 packages-build:
