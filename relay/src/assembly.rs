@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     desk: tokio::task::JoinHandle<()>,
     stop_desk: CancellationToken,
     store: Store,
+    /// Who may do what.
+    pub(crate) tokens: Tokens,
 }
 
 /// How long the parts may take to end after they were told to.
@@ -133,7 +135,7 @@ pub(crate) async fn start(
         events,
         claims,
         data_plane: Arc::new(views),
-        tokens,
+        tokens: tokens.clone(),
         token_store: Arc::new(store.clone()),
         guard: Guard::new(&config.http.hosts),
     };
@@ -169,7 +171,7 @@ pub(crate) async fn start(
         connections_max: config.rtmp.connections_max,
     });
     users.spawn(rtmp.serve(doors.rtmp, stop));
-    Ok(Parts { users, desk: desk_handle, stop_desk, store })
+    Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })
 }
 
 fn rules(config: &RelayConfig) -> Rules {

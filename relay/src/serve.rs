@@ -5,8 +5,8 @@
 //! then the claims that they leave behind are written, then the store closes. Nothing waits for streams to finish: they
 //! go on with the relay that follows. A second signal stops it at once.
 
-use crate::assembly;
 use crate::config::RelayConfig;
+use crate::{assembly, clock};
 use config::{ConfigError, Listen};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -139,6 +139,14 @@ impl Running {
     #[must_use]
     pub fn local_url(&self) -> String {
         format!("http://{}", from_here(self.admin.unwrap_or(self.http)))
+    }
+
+    /// A token for a program that this one starts, good until this one ends. Secret.
+    ///
+    /// # Errors
+    /// A problem if the machine has no random numbers.
+    pub fn own_token(&self, label: &str) -> Result<String, api::Problem> {
+        self.parts.tokens.draw_own(clock::wall(), label)
     }
 
     /// Where viewers reach it from this machine.

@@ -71,9 +71,14 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     running.announce();
-    let recorder = match Recorder::start(&running.local_url(), arguments.recorder.as_deref(), arguments.slots)
-    {
-        Ok(recorder) => recorder,
+    // Once there are tokens, this machine's own programs need one, too; theirs ends with us.
+    let started = running.own_token("sluice up").map_err(anyhow::Error::from).and_then(|token| {
+        let relay = running.local_url();
+        let recorder = Recorder::start(&relay, &token, arguments.recorder.as_deref(), arguments.slots)?;
+        Ok((recorder, Client::new(&relay, Some(token))?))
+    });
+    let (recorder, client) = match started {
+        Ok(started) => started,
         Err(error) => {
             serve::complain(&format!("{error:#}"));
             running.shut_down().await;
@@ -81,7 +86,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     let shown = tokio::select! {
-        shown = show(&arguments, &running) => shown,
+        shown = show(&arguments, &running, &client) => shown,
         () = serve::signalled() => {
             take_down(recorder, running).await;
             return ExitCode::SUCCESS;
@@ -111,10 +116,9 @@ async fn take_down(recorder: Recorder, running: Running) {
 }
 
 /// Waits for the recorder, starts the call that was asked for, and says where to look.
-async fn show(arguments: &Arguments, running: &Running) -> Result<(), String> {
-    let client = Client::new(&running.local_url(), None).map_err(|error| error.to_string())?;
+async fn show(arguments: &Arguments, running: &Running, client: &Client) -> Result<(), String> {
     tell::step("Waiting for the recorder");
-    let slots = timeout(RECORDER, recorder_slots(&client)).await.map_err(|_| {
+    let slots = timeout(RECORDER, recorder_slots(client)).await.map_err(|_| {
         "The recorder did not connect; `sluice-recorder doctor` says what it lacks".to_owned()
     })?;
     tell::step(&format!("The recorder is there, with room for {slots} calls"));
@@ -123,12 +127,12 @@ async fn show(arguments: &Arguments, running: &Running) -> Result<(), String> {
         return Ok(());
     };
     tell::step("Joining the call");
-    let started = start(&client, &arguments.start(call)).await;
+    let started = start(client, &arguments.start(call)).await;
     let stream = started.map_err(|error| match error {
         ClientError::Problem(problem) => format!("The call was not started: {problem}"),
         error => format!("The call was not started: {error}"),
     })?;
-    let outcome = timeout(LIVE, until_live(&client, stream.id)).await;
+    let outcome = timeout(LIVE, until_live(client, stream.id)).await;
     let live =
         outcome.unwrap_or_else(|_| Err(format!("The call was not live within {} s", LIVE.as_secs())))?;
     tell::addresses(running, Some(&live));

@@ -3,9 +3,11 @@
 use crate::cli::logging;
 use crate::clock;
 use anyhow::{Context, Result, ensure};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +24,18 @@ const WELL: Duration = Duration::from_secs(60);
 pub(super) struct Recorder {
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// Removed with this.
+    _token: NamedTempFile,
 }
 
 impl Recorder {
     /// Starts it.
-    pub(super) fn start(relay: &str, program: Option<&Path>, slots: Option<u32>) -> Result<Self> {
+    pub(super) fn start(
+        relay: &str,
+        token: &str,
+        program: Option<&Path>,
+        slots: Option<u32>,
+    ) -> Result<Self> {
         let program = match program {
             Some(program) => program.to_owned(),
             None => beside_ourselves()?,
@@ -36,14 +45,17 @@ impl Recorder {
             "the recorder program {} is not there; build it with `make build` or name it with --recorder",
             program.display()
         );
-        let mut arguments = vec!["run".to_owned(), "--relay".into(), relay.into()];
+        let token_file = write_token(token).context("write the recorder's token")?;
+        let token_path = token_file.path().to_string_lossy().into_owned();
+        let mut arguments =
+            vec!["run".to_owned(), "--relay".into(), relay.into(), "--token-file".into(), token_path];
         if let Some(slots) = slots {
             arguments.extend(["--slots".into(), slots.to_string()]);
         }
         let child = spawn(&program, &arguments)?;
         let stop = CancellationToken::new();
         let task = tokio::spawn(keep(child, program, arguments, stop.clone()));
-        Ok(Self { stop, task })
+        Ok(Self { stop, task, _token: token_file })
     }
 
     /// Stops it and waits until it is gone.
@@ -51,6 +63,14 @@ impl Recorder {
         self.stop.cancel();
         let _ = self.task.await;
     }
+}
+
+/// Tokens are never arguments or environment variables, which every process of the machine can read. The file is this
+/// user's alone.
+fn write_token(token: &str) -> std::io::Result<NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix("sluice-token-").tempfile()?;
+    file.write_all(token.as_bytes())?;
+    Ok(file)
 }
 
 fn beside_ourselves() -> Result<PathBuf> {
