@@ -121,6 +121,7 @@ impl Admission {
             ));
         }
         let key = ClaimKey::Ingest(url.clone());
+        let keyframe_seconds = holder.stream_id.map(|_| KEYFRAME_SECONDS);
         let granted = match under {
             Some(claim) => self.desk.publish_under(claim, key, holder).await,
             None => self.desk.publish(key, holder).await,
@@ -132,7 +133,7 @@ impl Admission {
         let token = granted.token;
         // From here on the claim is ours; whatever fails below gives it back by dropping this.
         let claim = HeldClaim { token, desk: self.desk.clone(), liveness: granted.liveness };
-        let broadcast = open_broadcast(hub, outputs, &url, token.get()).await?;
+        let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
         if claim.liveness.is_fenced() {
             // The claim ended while the broadcast was prepared, and its end found nothing to end.
             hub.end(&url, token.get());
@@ -185,6 +186,10 @@ impl Admission {
     }
 }
 
+/// The keyframe interval of every profile that a recorder encodes, in seconds: known, it need not be learned from the first
+/// pictures, and viewers see them a second and a half sooner.
+const KEYFRAME_SECONDS: u32 = 2;
+
 /// How often a broadcast is opened for one publisher: the one that was there may end, with its former claim, at the
 /// same moment. The one after it is new, so that a second time is enough.
 const OPENINGS_MAX: usize = 3;
@@ -194,11 +199,12 @@ async fn open_broadcast(
     outputs: &Outputs,
     url: &StreamUrl,
     token: u64,
+    keyframe_seconds: Option<u32>,
 ) -> Result<Arc<Broadcast>, Refused> {
     let unavailable =
         || Refused::new(RefusedFor::Unavailable, "This relay cannot take the stream now; try again shortly");
     for _ in 0..OPENINGS_MAX {
-        let broadcast = outputs.broadcast(hub, url, token).await.ok_or_else(unavailable)?;
+        let broadcast = outputs.broadcast(hub, url, token, keyframe_seconds).await.ok_or_else(unavailable)?;
         match broadcast.admit(token) {
             Ok(()) => return Ok(broadcast),
             Err(WriteError::Ended) => {}
