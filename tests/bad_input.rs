@@ -55,14 +55,12 @@ async fn a_port_in_use_is_named_with_the_key_that_changes_it() {
 async fn listening_beyond_this_machine_without_tokens_is_refused() {
     let folder = scratch();
     let data = folder.path().to_str().expect("a plain path");
-    let (code, said) = fails(
-        "sluice",
-        &["serve", "--http-listen", "0.0.0.0:0", "--rtmp-listen", "127.0.0.1:0", "--data", data],
-        &[],
-    )
-    .await;
-    assert_eq!(code, 78, "{said}");
-    assert!(said.contains("sluice token new"), "{said}");
+    for (wide, other) in [("--http-listen", "--rtmp-listen"), ("--rtmp-listen", "--http-listen")] {
+        let arguments = ["serve", wide, "0.0.0.0:0", other, "127.0.0.1:0", "--data", data];
+        let (code, said) = fails("sluice", &arguments, &[]).await;
+        assert_eq!(code, 78, "{said}");
+        assert!(said.contains("sluice token new"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

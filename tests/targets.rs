@@ -325,8 +325,7 @@ async fn a_seized_target_gets_nothing_more_and_its_stream_goes_on() {
     let (relay, official) = (Relay::start(), ingest());
     let _recorder = Recorder::start(&relay, "rec-1", 1);
     let stream = start(&relay, "live/room", &[official.rtmp_url(&format!("live/{SECRET}"))]).await;
-    let row =
-        eventually(40.0, "it is pushed", || target_in(&relay, &stream, TargetState::Pushing)).await;
+    let row = eventually(40.0, "it is pushed", || target_in(&relay, &stream, TargetState::Pushing)).await;
     let at_target = format!("live/{SECRET}");
     eventually(10.0, "it arrives", || official.live(&at_target)).await;
     let claims = relay.client().claims().await.expect("the claims");

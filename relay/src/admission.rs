@@ -7,7 +7,7 @@
 use crate::claim_desk::{self, ClaimDesk, HolderOrder};
 use crate::config::{Publish, RelayConfig};
 use crate::grant::{Grant, GrantError, GrantKey};
-use crate::hub::{Broadcast, Hub};
+use crate::hub::{Broadcast, Hub, WriteError};
 use crate::metrics::RefusedFor;
 use crate::output::Outputs;
 use crate::{clock, hub};
@@ -121,6 +121,7 @@ impl Admission {
             ));
         }
         let key = ClaimKey::Ingest(url.clone());
+        let keyframe_seconds = holder.stream_id.map(|_| KEYFRAME_SECONDS);
         let granted = match under {
             Some(claim) => self.desk.publish_under(claim, key, holder).await,
             None => self.desk.publish(key, holder).await,
@@ -132,10 +133,12 @@ impl Admission {
         let token = granted.token;
         // From here on the claim is ours; whatever fails below gives it back by dropping this.
         let claim = HeldClaim { token, desk: self.desk.clone(), liveness: granted.liveness };
-        let broadcast = outputs.broadcast(hub, &url, token.get()).await.ok_or_else(|| {
-            Refused::new(RefusedFor::Unavailable, "This relay cannot take the stream now; try again shortly")
-        })?;
-        broadcast.admit(token.get()).map_err(|error| Refused::new(RefusedFor::Held, error.to_string()))?;
+        let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
+        if claim.liveness.is_fenced() {
+            // The claim ended while the broadcast was prepared, and its end found nothing to end.
+            hub.end(&url, token.get());
+            return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
+        }
         Ok(Admitted { claim, broadcast, orders: granted.orders })
     }
 
@@ -181,6 +184,36 @@ impl Admission {
         let incarnation = incarnation.map_err(|_| void("comes with an incarnation that is no number"))?;
         Ok((grant.holder(incarnation), Some(grant.claim_id)))
     }
+}
+
+/// The keyframe interval of every profile that a recorder encodes, in seconds: known, it need not be learned from the first
+/// pictures, and viewers see them a second and a half sooner.
+const KEYFRAME_SECONDS: u32 = 2;
+
+/// How often a broadcast is opened for one publisher: the one that was there may end, with its former claim, at the
+/// same moment. The one after it is new, so that a second time is enough.
+const OPENINGS_MAX: usize = 3;
+
+async fn open_broadcast(
+    hub: &Hub,
+    outputs: &Outputs,
+    url: &StreamUrl,
+    token: u64,
+    keyframe_seconds: Option<u32>,
+) -> Result<Arc<Broadcast>, Refused> {
+    let unavailable =
+        || Refused::new(RefusedFor::Unavailable, "This relay cannot take the stream now; try again shortly");
+    for _ in 0..OPENINGS_MAX {
+        let broadcast = outputs.broadcast(hub, url, token, keyframe_seconds).await.ok_or_else(unavailable)?;
+        match broadcast.admit(token) {
+            Ok(()) => return Ok(broadcast),
+            Err(WriteError::Ended) => {}
+            Err(error @ (WriteError::Stale { .. } | WriteError::Malformed(_))) => {
+                return Err(Refused::new(RefusedFor::Held, error.to_string()));
+            }
+        }
+    }
+    Err(unavailable())
 }
 
 /// Who asks, and the claim that its grant names.

@@ -10,7 +10,7 @@ use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
 use crate::http_api::{self, Api};
-use crate::hub::Hub;
+use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
 use crate::output::Outputs;
 use crate::push::{self, Pushes};
@@ -28,7 +28,6 @@ use follow::follow;
 use hls::{Limits, Origin};
 use sampler::Sampler;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +48,8 @@ pub(crate) struct Parts {
     desk: tokio::task::JoinHandle<()>,
     stop_desk: CancellationToken,
     store: Store,
+    /// Who may do what.
+    pub(crate) tokens: Tokens,
 }
 
 /// How long the parts may take to end after they were told to.
@@ -91,10 +92,11 @@ pub(crate) async fn start(
         ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?;
     let users = TaskTracker::new();
     let stop_desk = CancellationToken::new();
-    let desk_handle = tokio::spawn(desk_task.run(stop_desk.clone()));
+    let desk_handle = tokio::spawn(desk_task.keep_history(config.claims.history_days).run(stop_desk.clone()));
 
     let hub = Hub::default();
-    let origin = Origin::new(Limits::default());
+    // Twice as many as there are broadcasts: an ended one can be fetched for a while yet.
+    let origin = Origin::new(Limits { streams_max: 2 * BROADCASTS_MAX, ..Limits::default() });
     let metrics = Arc::new(Metrics::new());
     let events = Events::default();
     let outputs = Outputs {
@@ -143,16 +145,12 @@ pub(crate) async fn start(
         events,
         claims,
         data_plane: Arc::new(views),
-        tokens,
+        tokens: tokens.clone(),
         token_store: Arc::new(store.clone()),
         guard: Guard::new(&config.http.hosts),
     };
-    let health = Arc::new(Health {
-        rtmp: rtmp_address,
-        store: store.clone(),
-        data: config.data.path.clone(),
-        draining: AtomicBool::new(false),
-    });
+    let health =
+        Arc::new(Health { rtmp: rtmp_address, store: store.clone(), data: config.data.path.clone() });
     let frame_ancestors = &config.http.frame_ancestors;
     let playback = Router::new()
         .nest("/hls", hls::http::router(origin, clock::now))
@@ -183,7 +181,7 @@ pub(crate) async fn start(
         connections_max: config.rtmp.connections_max,
     });
     users.spawn(rtmp.serve(doors.rtmp, stop));
-    Ok(Parts { users, desk: desk_handle, stop_desk, store })
+    Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })
 }
 
 fn rules(config: &RelayConfig) -> Rules {

@@ -89,13 +89,15 @@ const fn is_loopback(ip: IpAddr) -> bool {
 #[derive(Clone, Default)]
 pub struct Tokens {
     records: Arc<RwLock<Vec<TokenRecord>>>,
+    /// Those of this process for its own children: known while it runs, and no reason to ask others for one.
+    own: Arc<RwLock<Vec<TokenRecord>>>,
 }
 
 impl Tokens {
     /// Those that were minted before.
     #[must_use]
     pub fn new(records: Vec<TokenRecord>) -> Self {
-        Self { records: Arc::new(RwLock::new(records)) }
+        Self { records: Arc::new(RwLock::new(records)), own: Arc::default() }
     }
 
     /// Whether there is any.
@@ -109,7 +111,8 @@ impl Tokens {
     pub fn find(&self, shown: &str) -> Option<Access> {
         let digest = Digest::of(shown);
         let mut found = None;
-        for record in self.read().iter() {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        for record in self.read().iter().chain(own.iter()) {
             if record.digest.is_same(&digest) {
                 found = Some(Access {
                     principal: format!("token {}", record.id),
@@ -124,6 +127,17 @@ impl Tokens {
     /// Takes up a token that is already durable.
     pub fn add(&self, record: TokenRecord) {
         self.records.write().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    /// A token for a child of this process, that may do everything; good until this process ends. Secret.
+    ///
+    /// # Errors
+    /// A 500 [`Problem`] if the machine has no random numbers.
+    pub fn draw_own(&self, wall: jiff::Timestamp, label: &str) -> Result<String, Problem> {
+        let request = TokenRequest { label: label.into(), scopes: Scope::ALL.to_vec() };
+        let (minted, record) = draw(wall, request)?;
+        self.own.write().unwrap_or_else(PoisonError::into_inner).push(record);
+        Ok(minted.token)
     }
 
     /// A new token and what is to be kept of it, for as long as there is room.

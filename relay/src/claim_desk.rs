@@ -10,6 +10,7 @@
 //! refused as unavailable, and those that run go on.
 
 mod event;
+mod history;
 mod liveness;
 mod outcome;
 mod register;
@@ -49,6 +50,7 @@ pub struct ClaimDesk {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     events: broadcast::Sender<ClaimEvent>,
+    store: Store,
 }
 
 impl ClaimDesk {
@@ -63,8 +65,8 @@ impl ClaimDesk {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let shared = Arc::new(Shared::new(now));
-        let task = DeskTask::new(table, store, inbox, shared.clone(), events.clone());
-        Ok((Self { commands, shared, events }, task))
+        let task = DeskTask::new(table, store.clone(), inbox, shared.clone(), events.clone());
+        Ok((Self { commands, shared, events, store }, task))
     }
 
     /// A publisher asks for a key that is free to it. Answered when it may write or is to be told that it may not;

@@ -7,6 +7,7 @@ mod check;
 mod claims;
 pub mod logging;
 mod recorders;
+mod screen;
 mod streams;
 mod table;
 mod targets;
@@ -221,6 +222,10 @@ mod tests {
             "claims release live/room-1 --reason done --token 4",
             "claims seize live/room-1 --reason mixup --token 4 --relay http://relay:8080",
             "claims watch",
+            "claims history live/room-1 --since 2d --limit 20 --json",
+            "claims history",
+            "claims block live/room-1 --reason mixup --for 10m",
+            "claims unblock live/room-1 --reason settled",
             "streams start live/room-1 --call https://meet.example/x --profile 540p30 --label room=one --wait 30",
             "streams start live/test --kind test",
             "streams stop live/room-1",

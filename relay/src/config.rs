@@ -25,7 +25,7 @@ pub struct RelayConfig {
     pub store: StoreConfig,
     /// How HLS is cut.
     pub hls: Hls,
-    /// How long a claim lives without media.
+    /// How long a claim lives without media, and for how long what happened to it is remembered.
     pub claims: Claims,
     /// Rules per application; the first whose name fits holds.
     pub app: Vec<App>,
@@ -114,7 +114,7 @@ pub struct StoreConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hls {
-    /// The length of a part, in milliseconds; whole frames are taken up to it.
+    /// The length of a part, in milliseconds, from 100 to 1000; whole frames are taken up to it.
     pub part_ms: u32,
     /// How many segments a playlist lists.
     pub window_segments: u32,
@@ -136,11 +136,13 @@ pub struct Claims {
     pub idle_seconds: u32,
     /// How long a lost publisher's place is kept, with its readers, in seconds.
     pub grace_seconds: u32,
+    /// For how many days what happened to claims is remembered, for operators.
+    pub history_days: u32,
 }
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { first_media_seconds: 10, idle_seconds: 10, grace_seconds: 15 }
+        Self { first_media_seconds: 10, idle_seconds: 10, grace_seconds: 15, history_days: 30 }
     }
 }
 

@@ -13,7 +13,6 @@ use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Less free room than this makes the relay not ready, in bytes: the store must always be able to write.
@@ -29,8 +28,6 @@ pub struct Health {
     pub store: Store,
     /// The data folder.
     pub data: PathBuf,
-    /// Set once the relay drains.
-    pub draining: AtomicBool,
 }
 
 #[derive(Serialize)]
@@ -56,7 +53,6 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
         check("ingest", health.ingest()).await,
         check("store", health.store()).await,
         check("disk", health.disk()).await,
-        check("draining", health.not_draining()).await,
     ];
     let ready = checks.iter().all(|check| check.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -96,13 +92,5 @@ impl Health {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let text = format!("{} MiB free in {}", free >> 20, self.data.display());
         if free < FREE_BYTES_MIN { Err(text) } else { Ok(text) }
-    }
-
-    async fn not_draining(&self) -> Result<String, String> {
-        if self.draining.load(Ordering::Relaxed) {
-            Err("the relay is draining".into())
-        } else {
-            Ok("no".into())
-        }
     }
 }

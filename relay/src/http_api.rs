@@ -21,7 +21,8 @@ use crate::events::Events;
 use crate::streams::Streams;
 use crate::streams::ports::{NotStored, Pending};
 use answer::Refused;
-use api::claims::{ClaimAction, ClaimGranted, ClaimRequest, ClaimView};
+use api::claim_events::{ClaimEvents, ClaimEventsQuery};
+use api::claims::{BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest};
 use api::streams::BroadcastView;
 use api::targets::TargetView;
 use api::{Problem, ProblemCode};
@@ -64,6 +65,14 @@ pub trait ClaimRegister: Send + Sync + 'static {
     fn release(&self, id: Uuid, operator: &str, action: ClaimAction) -> Pending<Result<(), Problem>>;
     /// Takes a claim from its holder.
     fn seize(&self, id: Uuid, operator: &str, action: ClaimAction) -> Pending<Result<(), Problem>>;
+    /// Lets nobody take a name for a time.
+    fn block(&self, operator: &str, request: BlockRequest) -> Pending<Result<(), Problem>>;
+    /// Lifts all blocks of a name.
+    fn unblock(&self, operator: &str, request: UnblockRequest) -> Pending<Result<(), Problem>>;
+    /// A page of what happened to one key, or to all.
+    fn history(&self, query: ClaimEventsQuery) -> Pending<Result<ClaimEvents, Problem>>;
+    /// A page of what happened to one claim, ended or not, and to its key meanwhile.
+    fn history_of(&self, id: Uuid, query: ClaimEventsQuery) -> Pending<Result<ClaimEvents, Problem>>;
 }
 
 /// Where tokens are kept.
@@ -110,14 +119,18 @@ impl Shared {
 
 /// Every route of the API: method and path. The description must have them all, and the router no others.
 #[cfg(test)]
-const ROUTES: [(&str, &str); 20] = [
+const ROUTES: [(&str, &str); 24] = [
     ("get", "/streams"),
     ("post", "/streams"),
     ("get", "/streams/{id}"),
     ("delete", "/streams/{id}"),
     ("get", "/claims"),
     ("post", "/claims"),
+    ("get", "/claims/events"),
+    ("post", "/claims/block"),
+    ("post", "/claims/unblock"),
     ("get", "/claims/{id}"),
+    ("get", "/claims/{id}/events"),
     ("post", "/claims/{id}/renew"),
     ("post", "/claims/{id}/release"),
     ("post", "/claims/{id}/seize"),
@@ -140,7 +153,11 @@ pub fn router(api: Api) -> Router {
         .route("/streams", get(streams::list).post(streams::start))
         .route("/streams/{id}", get(streams::show).delete(streams::stop))
         .route("/claims", get(claims::list).post(claims::request))
+        .route("/claims/events", get(claims::history))
+        .route("/claims/block", post(claims::block))
+        .route("/claims/unblock", post(claims::unblock))
         .route("/claims/{id}", get(claims::show))
+        .route("/claims/{id}/events", get(claims::history_of))
         .route("/claims/{id}/renew", post(claims::renew))
         .route("/claims/{id}/release", post(claims::release))
         .route("/claims/{id}/seize", post(claims::seize))

@@ -1,23 +1,24 @@
 //! The HTTP front door: accepts connections within bounds and hands them to a router.
 //!
 //! What `axum::serve` does not offer and a public port needs: a bound on connections, and a deadline for a request's
-//! head, so that slow openers cannot hold places.
+//! head, so that slow openers cannot hold places. HTTP/1.1 alone is spoken, since that deadline holds from the first
+//! moment there; a reverse proxy that offers HTTP/2 and TLS to viewers speaks it to us.
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{debug, warn};
 
@@ -32,10 +33,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// At most `connections_max` connections are open at once; further ones wait in the listening queue.
 pub async fn serve(listener: TcpListener, router: Router, connections_max: usize, stop: CancellationToken) {
+    serve_within(HEAD, listener, router, connections_max, stop).await;
+}
+
+async fn serve_within(
+    head: Duration,
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    stop: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(connections_max));
-    let graceful = GracefulShutdown::new();
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let tasks = TaskTracker::new();
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(head);
     loop {
         let accept = async {
             let place = places.clone().acquire_owned().await;
@@ -53,33 +64,69 @@ pub async fn serve(listener: TcpListener, router: Router, connections_max: usize
                 continue;
             }
         };
-        let connection = connection(&builder, socket, peer, router.clone());
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                debug!(%peer, %error, "an HTTP connection ended early");
-            }
+        let (builder, router, stop) = (builder.clone(), router.clone(), stop.clone());
+        tasks.spawn(async move {
+            attend(&builder, socket, peer, router, stop).await;
             drop(place);
         });
     }
     drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        debug!("answers under way were cut off");
-    }
+    tasks.close();
+    tasks.wait().await;
 }
 
-fn connection(
-    builder: &Builder<TokioExecutor>,
+async fn attend(
+    builder: &Builder,
     socket: TcpStream,
     peer: SocketAddr,
     router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = Box<dyn std::error::Error + Send + Sync>> + use<>
-{
+    stop: CancellationToken,
+) {
     // Playlists and parts are written whole; waiting to fill a packet would only delay them.
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().call(request.map(Body::new))
     });
-    builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned()
+    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let Ok(ended) = tokio::time::timeout(GRACE, connection).await else {
+                debug!(%peer, "an answer under way was cut off");
+                return;
+            };
+            ended
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%peer, %error, "an HTTP connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn who_does_not_finish_a_request_head_in_time_is_hung_up_on() {
+        let head = Duration::from_millis(200);
+        for opening in ["", "P", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let stop = CancellationToken::new();
+            let server = tokio::spawn(serve_within(head, listener, Router::new(), 1, stop.clone()));
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(opening.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let hung_up =
+                tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer)).await;
+            assert!(hung_up.is_ok(), "{opening:?} holds its place");
+            stop.cancel();
+            server.await.unwrap();
+        }
+    }
 }

@@ -35,8 +35,15 @@ impl Outputs {
     /// The broadcast of a stream whose claim was just granted: the one that lingers, or a new one that continues the
     /// stream's timeline and HLS numbering where they were, be it before a restart.
     ///
-    /// `None` if there are too many broadcasts.
-    pub async fn broadcast(&self, hub: &Hub, url: &StreamUrl, token: u64) -> Option<Arc<Broadcast>> {
+    /// `keyframe_seconds` is the publisher's keyframe interval, where it is known beforehand. `None` if there are too many
+    /// broadcasts.
+    pub async fn broadcast(
+        &self,
+        hub: &Hub,
+        url: &StreamUrl,
+        token: u64,
+        keyframe_seconds: Option<u32>,
+    ) -> Option<Arc<Broadcast>> {
         if let Some(found) = hub.find(url) {
             return Some(found);
         }
@@ -44,8 +51,8 @@ impl Outputs {
             Ok(place) => place,
             Err(error) => {
                 // Media goes on without a durable place: after a crash viewers might have to reload.
-                warn!(%error, %url, "the stream's place in its HLS numbering could not be kept");
-                hls::Place::unkept()
+                warn!(%error, %url, "the stream's place in its HLS numbering could not be read");
+                hls::Place::unread(url)
             }
         };
         let clock_ms = START_MS.max(place.clock_ms(clock::wall()));
@@ -53,7 +60,7 @@ impl Outputs {
             hub.open(url, || Broadcast::new(url.clone(), clock::now(), clock::wall(), clock_ms))?;
         if is_new {
             let span = info_span!("hls", %url);
-            match hls::Task::new(self, &broadcast, token, place) {
+            match hls::Task::new(self, &broadcast, token, place, keyframe_seconds) {
                 Ok(task) => drop(self.tasks.spawn(task.run().instrument(span))),
                 Err(error) => warn!(%error, %url, "there is no HLS of this stream"),
             }

@@ -13,6 +13,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::output::Outputs;
 use connection::Connection;
+use prometheus_client::metrics::gauge::Gauge;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -82,14 +83,28 @@ impl RtmpServer {
             debug!(%error, "the connection was gone before it began");
             return;
         }
-        self.metrics.rtmp_connections.inc();
-        let metrics = self.metrics.clone();
+        let _counted = Counted::new(self.metrics.rtmp_connections.clone());
         let connection = Connection::new(self, socket, id, clock::now());
         tokio::select! {
             () = connection.run() => {}
             () = stop.cancelled() => {}
         }
-        metrics.rtmp_connections.dec();
+    }
+}
+
+/// Counts one connection for as long as it lives, however it ends.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

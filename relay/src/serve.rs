@@ -1,11 +1,12 @@
 //! `sluice serve`: puts the parts together, runs them, and takes them down in order.
 //!
 //! Everything is parsed and opened before the first port is announced: the configuration, the store with its claims
-//! and streams, the listeners. On SIGTERM or SIGINT the relay drains: no new claims, streams are let go, then it stops;
-//! a second signal stops it at once.
+//! and streams, the listeners. On SIGTERM or SIGINT the relay stops in order: the doors close and publishers are let go,
+//! then the claims that they leave behind are written, then the store closes. Nothing waits for streams to finish: they
+//! go on with the relay that follows. A second signal stops it at once.
 
-use crate::assembly;
 use crate::config::RelayConfig;
+use crate::{assembly, clock};
 use config::{ConfigError, Listen};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -140,6 +141,14 @@ impl Running {
         format!("http://{}", from_here(self.admin.unwrap_or(self.http)))
     }
 
+    /// A token for a program that this one starts, good until this one ends. Secret.
+    ///
+    /// # Errors
+    /// A problem if the machine has no random numbers.
+    pub fn own_token(&self, label: &str) -> Result<String, api::Problem> {
+        self.parts.tokens.draw_own(clock::wall(), label)
+    }
+
     /// Where viewers reach it from this machine.
     #[must_use]
     pub fn public_url(&self) -> String {
@@ -205,9 +214,11 @@ pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     let store =
         assembly::open_store(&config).await.map_err(|error| StartError::unavailable(format!("{error:#}")))?;
     let has_tokens = store.has_tokens().await.map_err(|error| StartError::unavailable(error.to_string()))?;
-    for (listen, key) in
-        [(Some(config.http.listen), "http.listen"), (config.http.admin_listen, "http.admin_listen")]
-    {
+    for (listen, key) in [
+        (Some(config.rtmp.listen), "rtmp.listen"),
+        (Some(config.http.listen), "http.listen"),
+        (config.http.admin_listen, "http.admin_listen"),
+    ] {
         if let Some(listen) = listen {
             crate::auth::may_listen(listen.address(), has_tokens)
                 .map_err(|error| StartError::configuration(format!("{key}: {error}")))?;

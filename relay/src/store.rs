@@ -7,6 +7,7 @@
 //! secrets and is readable by its owner alone.
 
 mod claims;
+mod history;
 mod hls;
 mod open;
 mod schema;
@@ -15,7 +16,8 @@ mod streams;
 mod thread;
 mod tokens;
 
-pub use claims::{AuditRow, ClaimWrite};
+pub use claims::ClaimWrite;
+pub use history::{AuditBounds, AuditOf, AuditQuery, AuditRow};
 pub use hls::HlsPosition;
 pub use open::OpenError;
 

@@ -6,7 +6,9 @@
 mod child;
 mod tell;
 
+use crate::clock;
 use crate::serve::{self, Running};
+use api::ProblemCode;
 use api::client::{Client, ClientError};
 use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};
 use child::Recorder;
@@ -20,6 +22,8 @@ use uuid::Uuid;
 pub const LOG: &str = "warn";
 /// How long the recorder may take to connect.
 const RECORDER: Duration = Duration::from_secs(20);
+/// How long the call of an earlier run may take to give its name back: a recorder that is taken for dead takes longest.
+const HANDED_OVER: Duration = Duration::from_secs(20);
 /// How long the call may take to be live.
 const LIVE: Duration = Duration::from_secs(90);
 /// How often is looked.
@@ -67,9 +71,14 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     running.announce();
-    let recorder = match Recorder::start(&running.local_url(), arguments.recorder.as_deref(), arguments.slots)
-    {
-        Ok(recorder) => recorder,
+    // Once there are tokens, this machine's own programs need one, too; theirs ends with us.
+    let started = running.own_token("sluice up").map_err(anyhow::Error::from).and_then(|token| {
+        let relay = running.local_url();
+        let recorder = Recorder::start(&relay, &token, arguments.recorder.as_deref(), arguments.slots)?;
+        Ok((recorder, Client::new(&relay, Some(token))?))
+    });
+    let (recorder, client) = match started {
+        Ok(started) => started,
         Err(error) => {
             serve::complain(&format!("{error:#}"));
             running.shut_down().await;
@@ -77,7 +86,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     let shown = tokio::select! {
-        shown = show(&arguments, &running) => shown,
+        shown = show(&arguments, &running, &client) => shown,
         () = serve::signalled() => {
             take_down(recorder, running).await;
             return ExitCode::SUCCESS;
@@ -107,10 +116,9 @@ async fn take_down(recorder: Recorder, running: Running) {
 }
 
 /// Waits for the recorder, starts the call that was asked for, and says where to look.
-async fn show(arguments: &Arguments, running: &Running) -> Result<(), String> {
-    let client = Client::new(&running.local_url(), None).map_err(|error| error.to_string())?;
+async fn show(arguments: &Arguments, running: &Running, client: &Client) -> Result<(), String> {
     tell::step("Waiting for the recorder");
-    let slots = timeout(RECORDER, recorder_slots(&client)).await.map_err(|_| {
+    let slots = timeout(RECORDER, recorder_slots(client)).await.map_err(|_| {
         "The recorder did not connect; `sluice-recorder doctor` says what it lacks".to_owned()
     })?;
     tell::step(&format!("The recorder is there, with room for {slots} calls"));
@@ -119,12 +127,12 @@ async fn show(arguments: &Arguments, running: &Running) -> Result<(), String> {
         return Ok(());
     };
     tell::step("Joining the call");
-    let stream = match client.start_stream(&arguments.start(call), &Uuid::new_v4().to_string()).await {
-        Ok(stream) => stream,
-        Err(ClientError::Problem(problem)) => return Err(format!("The call was not started: {problem}")),
-        Err(error) => return Err(format!("The call was not started: {error}")),
-    };
-    let outcome = timeout(LIVE, until_live(&client, stream.id)).await;
+    let started = start(client, &arguments.start(call)).await;
+    let stream = started.map_err(|error| match error {
+        ClientError::Problem(problem) => format!("The call was not started: {problem}"),
+        error => format!("The call was not started: {error}"),
+    })?;
+    let outcome = timeout(LIVE, until_live(client, stream.id)).await;
     let live =
         outcome.unwrap_or_else(|_| Err(format!("The call was not live within {} s", LIVE.as_secs())))?;
     tell::addresses(running, Some(&live));
@@ -136,6 +144,29 @@ async fn recorder_slots(client: &Client) -> u32 {
         let recorders = client.recorders().await.unwrap_or_default();
         if let Some(found) = recorders.iter().find(|recorder| recorder.connected) {
             return found.slots;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Starts the call, in place of the one that an earlier run left: a relay goes on with the streams that it remembers.
+///
+/// Where both are the same call, the remembered one goes on, and this returns at once.
+async fn start(client: &Client, request: &StartStream) -> Result<StreamView, ClientError> {
+    let remembered = client.streams().await?.into_iter();
+    let mut is_taking_over = false;
+    for left in remembered.filter(|left| left.name == CALL_NAME && left.state != StreamState::Ended) {
+        client.stop_stream(left.id).await?;
+        is_taking_over = true;
+    }
+    let began = clock::now();
+    loop {
+        match client.start_stream(request, &Uuid::new_v4().to_string()).await {
+            Err(ClientError::Problem(problem))
+                if is_taking_over
+                    && problem.code == ProblemCode::ClaimHeld
+                    && clock::now().duration_since(began) < HANDED_OVER => {}
+            outcome => return outcome,
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -55,11 +55,39 @@ pub struct ClaimView {
     /// Milliseconds until the present state ends by itself; absent where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_in_ms: Option<u64>,
+    /// The block of the key, if an operator set one. It may lie beside a live claim: a publisher that is there stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockView>,
+    /// Who waits for a decision while the holder is asked whether it lives, in order of arrival; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contenders: Vec<ContenderView>,
     /// Refusals in the last hour.
     pub refused_last_hour: u32,
     /// The last refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_refusal: Option<RefusalView>,
+}
+
+/// That nobody may take a key, and by whose word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockView {
+    /// The operator's public label.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+    /// Since when, RFC 3339.
+    pub since: jiff::Timestamp,
+    /// Milliseconds until it ends by itself.
+    pub ends_in_ms: u64,
+}
+
+/// One who waits for a decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContenderView {
+    /// The public label.
+    pub who: String,
+    /// Since when, RFC 3339.
+    pub since: jiff::Timestamp,
 }
 
 /// Who was turned away, as operators see it.
@@ -83,6 +111,35 @@ pub struct ClaimAction {
     pub reason: String,
     /// The fencing token that the operator saw; 409 if it is no longer the newest.
     pub expected_token: u64,
+}
+
+/// For how long a name is blocked if nobody says for how long, in seconds.
+pub const BLOCK_SECONDS: u32 = 600;
+/// The longest block, in seconds: a week.
+pub const BLOCK_SECONDS_MAX: u32 = 7 * 24 * 3600;
+
+/// `POST /claims/block`: lets nobody take a name for a time, not even its holder's next connection. A publisher that
+/// is there stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockRequest {
+    /// `app/name`.
+    pub name: String,
+    /// Why; kept in the audit log.
+    pub reason: String,
+    /// For how long, in seconds; [`BLOCK_SECONDS`] if absent, at most [`BLOCK_SECONDS_MAX`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
+}
+
+/// `POST /claims/unblock`: lifts all blocks of a name, that of a seized holder as well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnblockRequest {
+    /// `app/name`.
+    pub name: String,
+    /// Why; kept in the audit log.
+    pub reason: String,
 }
 
 /// `POST /claims`: an encoder's owner asks for a URL.

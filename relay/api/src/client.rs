@@ -10,7 +10,8 @@ mod sse;
 pub use error::ClientError;
 pub use events::Events;
 
-use crate::claims::{ClaimAction, ClaimGranted, ClaimRequest, ClaimView};
+use crate::claim_events::{ClaimEvents, ClaimEventsQuery};
+use crate::claims::{BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest};
 use crate::recorders::RecorderView;
 use crate::streams::{BroadcastView, StartStream, StreamView};
 use crate::targets::TargetView;
@@ -197,6 +198,46 @@ impl Client {
     /// `stale_token` when the claim has changed hands meanwhile.
     pub async fn seize_claim(&self, id: Uuid, action: &ClaimAction) -> Result<(), ClientError> {
         done(self.request(Method::POST, &["claims", &id.to_string(), "seize"]).json(action)).await
+    }
+
+    /// Lets nobody take a name for a time.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_field`.
+    pub async fn block_name(&self, request: &BlockRequest) -> Result<(), ClientError> {
+        done(self.request(Method::POST, &["claims", "block"]).json(request)).await
+    }
+
+    /// Lifts all blocks of a name.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` if there was none.
+    pub async fn unblock_name(&self, request: &UnblockRequest) -> Result<(), ClientError> {
+        done(self.request(Method::POST, &["claims", "unblock"]).json(request)).await
+    }
+
+    /// What happened, newest first.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn claim_events(&self, query: &ClaimEventsQuery) -> Result<ClaimEvents, ClientError> {
+        read(self.request(Method::GET, &["claims", "events"]).query(query)).await
+    }
+
+    /// What happened to one claim, which may have ended, and to its key meanwhile; newest first.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` if nobody remembers it.
+    pub async fn events_of_claim(
+        &self,
+        id: Uuid,
+        query: &ClaimEventsQuery,
+    ) -> Result<ClaimEvents, ClientError> {
+        read(self.request(Method::GET, &["claims", &id.to_string(), "events"]).query(query)).await
     }
 
     /// All recorders.

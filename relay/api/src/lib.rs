@@ -4,6 +4,7 @@
 //! command line and the recorder use them; no other description of the API is written by hand. Secrets are never in
 //! an answer, except the two that are minted for their receiver: a publish URL with its grant, and a new token.
 
+pub mod claim_events;
 pub mod claims;
 #[cfg(feature = "client")]
 pub mod client;

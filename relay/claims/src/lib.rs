@@ -28,7 +28,7 @@ pub use key::{ClaimId, ClaimKey};
 pub use record::{BlockRecord, Change, Record, Snapshot};
 pub use refusal::{Reason, Reference, Refusal};
 pub use request::{ContenderId, Origin, Publish, Reserve, Ticket};
-pub use row::{LastRefusal, Row, RowState};
+pub use row::{Contender, KeyBlocked, LastRefusal, Row, RowState};
 pub use rules::{Rules, Timing};
 pub use table::{Block, ClaimTable, OperatorError, RenewError};
 pub use token::{FencingToken, TokenSource};

@@ -31,6 +31,28 @@ pub struct LastRefusal {
     pub reference: Reference,
 }
 
+/// That nobody may take a key, and by whose word.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyBlocked {
+    /// The operator, by public label.
+    pub operator: Label,
+    /// Why.
+    pub reason: String,
+    /// Since when, in milliseconds since the UNIX epoch.
+    pub since_unix_ms: i64,
+    /// Until it ends by itself.
+    pub left: Duration,
+}
+
+/// One who waits for a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Contender {
+    /// By public label.
+    pub who: Label,
+    /// Since when, in milliseconds since the UNIX epoch.
+    pub since_unix_ms: i64,
+}
+
 /// One row: a claim, or a blocked key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -52,6 +74,10 @@ pub struct Row {
     pub silent: Option<Duration>,
     /// Until the present state ends by itself, if nothing more is heard.
     pub ends_in: Option<Duration>,
+    /// The block of the key, if an operator set one. It may lie beside a claim: a publisher that is there stays.
+    pub block: Option<KeyBlocked>,
+    /// Who waits for a decision, in order of arrival; at most [`crate::Rules::waiting_max`].
+    pub contenders: Vec<Contender>,
     /// How many were turned away within the last hour.
     pub refused_last_hour: u32,
     /// The last one of them.

@@ -6,7 +6,7 @@ use super::outcome::{ActError, Admitted, Reserved};
 use super::register::Register;
 use super::{fresh_id, view};
 use crate::clock;
-use crate::store::{self, Answer, ClaimWrite, Store, StoreError};
+use crate::store::{self, Answer, AuditBounds, ClaimWrite, Store, StoreError};
 use api::claims::ClaimView;
 use claims::{
     Block, Change, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label, Origin,
@@ -15,6 +15,7 @@ use claims::{
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,12 +27,16 @@ use tracing::{info, warn};
 const TURN_MAX: usize = 256;
 /// How long until a change that the store did not take is offered again.
 const REWRITE_AFTER: Duration = Duration::from_secs(1);
-/// How often the audit log is pruned.
+/// How often the audit log is pruned, if little happens.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
-/// How long the audit log is kept.
-const AUDIT_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 30);
+/// After how many new entries it is pruned earlier: so much may it be over its bounds.
+const PRUNE_AFTER_ROWS: u32 = 20_000;
+/// How many days the audit log is kept if nobody says how many.
+const HISTORY_DAYS: u32 = 30;
 /// How many entries the audit log keeps; beyond it the oldest go earlier.
 const AUDIT_ROWS_MAX: u32 = 200_000;
+/// How many refusals it keeps of one key; beyond it the oldest go earlier.
+const AUDIT_REFUSALS_MAX: u32 = 1_000;
 
 /// What the desk is asked.
 pub(super) enum Command {
@@ -131,6 +136,9 @@ pub struct DeskTask {
     unwritten: BTreeSet<ClaimKey>,
     rewrite_at: Option<Instant>,
     prune_at: Instant,
+    /// Entries of the audit log since it was last pruned.
+    told: u32,
+    history_days: u32,
 }
 
 impl DeskTask {
@@ -153,7 +161,16 @@ impl DeskTask {
             unwritten: BTreeSet::new(),
             rewrite_at: None,
             prune_at: clock::now(),
+            told: 0,
+            history_days: HISTORY_DAYS,
         }
+    }
+
+    /// How many days the audit log is kept; at least one.
+    #[must_use]
+    pub fn keep_history(mut self, days: u32) -> Self {
+        self.history_days = days.max(1);
+        self
     }
 
     /// Serves until `stop`, or until all handles are gone. Claims stay in the store as they are, so that their holders
@@ -280,15 +297,22 @@ impl DeskTask {
                 self.table.rewrite(now, &key);
             }
         }
-        if self.prune_at <= now {
+        if self.prune_at <= now || self.told >= PRUNE_AFTER_ROWS {
             self.prune_at = now + PRUNE_EVERY;
-            let store = self.store.clone();
-            self.writing.push(Box::pin(async move {
-                let before = clock::wall().checked_sub(AUDIT_KEPT).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-                let pruned = store.prune_claim_events(before, AUDIT_ROWS_MAX).await;
-                (Written::Pruned, pruned.is_ok())
-            }));
+            self.told = 0;
+            self.prune();
         }
+    }
+
+    fn prune(&mut self) {
+        let kept = SignedDuration::from_hours(24 * i64::from(self.history_days));
+        let since = clock::wall().checked_sub(kept).unwrap_or(Timestamp::UNIX_EPOCH);
+        let bounds = AuditBounds { since, rows_max: AUDIT_ROWS_MAX, refusals_max: AUDIT_REFUSALS_MAX };
+        let store = self.store.clone();
+        self.writing.push(Box::pin(async move {
+            let pruned = store.prune_claim_events(bounds).await;
+            (Written::Pruned, pruned.is_ok())
+        }));
     }
 
     /// Does what the table wants done, until it wants nothing more.
@@ -364,6 +388,7 @@ impl DeskTask {
         };
         // Nobody may be watching.
         let _ = self.events.send(told);
+        self.told = self.told.saturating_add(1);
         if let Err(error) = self.write(Written::Audit, ClaimWrite::Event(event, at)) {
             warn!(%error, "a claim event is missing in the audit log");
         }

@@ -1,6 +1,7 @@
 //! The desk with a real store and real time; its rules run in a quarter of their time, and less.
 
 use super::*;
+use api::claim_events::ClaimEventsQuery;
 use claims::{Admission, Reason, Timing};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -271,7 +272,7 @@ async fn seizing_is_told_to_the_holder_within_a_second_and_written_to_the_log() 
     }
     assert_eq!(heard, ["granted", "live", "seized", "refused"]);
     office.store.probe().await.unwrap();
-    let log = office.store.claim_events(Some("live/room-1".into()), 10).await.unwrap();
+    let log = office.desk.history(ClaimEventsQuery::default()).await.unwrap().events;
     let seized = log.iter().find(|row| row.what == "seized").unwrap();
     assert_eq!((seized.who.as_str(), seized.why.as_str()), ("rec-1", "by operator alice: wrong room"));
     let refused = log.iter().find(|row| row.what == "refused").unwrap();
@@ -286,12 +287,14 @@ async fn a_publisher_that_hangs_up_while_it_waits_leaves_nothing_behind() {
     let desk = office.desk.clone();
     let waiting = tokio::spawn(async move { desk.publish(room(), recorder(2)).await });
     tokio::time::sleep(Duration::from_millis(50)).await;
+    let contenders: Vec<_> = office.desk.list().await.remove(0).contenders;
+    assert_eq!(contenders.iter().map(|one| one.who.as_str()).collect::<Vec<_>>(), ["rec-2"]);
     waiting.abort();
     assert!(waiting.await.unwrap_err().is_cancelled());
     // The first dies of being contested; nobody takes its place.
     tokio::time::sleep(rules().probe_answer * 2).await;
     let rows = office.desk.list().await;
-    assert_eq!(rows[0].holder, "rec-1");
+    assert_eq!((rows[0].holder.as_str(), rows[0].contenders.len()), ("rec-1", 0));
     assert_eq!(rows[0].state, api::claims::ClaimState::Lingering);
     assert_eq!(office.desk.current_token(&room()), None);
 }

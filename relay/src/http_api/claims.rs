@@ -3,9 +3,10 @@
 use super::Shared;
 use super::answer::{Refused, ok, with_status};
 use super::request::{Allowed, Id, Json, Operating, Seeing, Starting, reached_at};
-use api::claims::{ClaimAction, ClaimRequest};
+use api::claim_events::{ClaimEventsQuery, PAGE_MAX};
+use api::claims::{BLOCK_SECONDS_MAX, BlockRequest, ClaimAction, ClaimRequest, UnblockRequest};
 use api::{Problem, ProblemCode};
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::json;
@@ -67,7 +68,7 @@ pub(super) async fn release(
     Id(id): Id,
     Json(action): Json<ClaimAction>,
 ) -> Result<StatusCode, Refused> {
-    check_reason(&action)?;
+    check_reason(&action.reason)?;
     shared.api.claims.release(id, &access.label, action).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -78,13 +79,89 @@ pub(super) async fn seize(
     Id(id): Id,
     Json(action): Json<ClaimAction>,
 ) -> Result<StatusCode, Refused> {
-    check_reason(&action)?;
+    check_reason(&action.reason)?;
     shared.api.claims.seize(id, &access.label, action).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn check_reason(action: &ClaimAction) -> Result<(), Problem> {
-    let reason = action.reason.trim();
+pub(super) async fn block(
+    State(shared): State<Shared>,
+    Allowed { access, .. }: Allowed<Operating>,
+    Json(request): Json<BlockRequest>,
+) -> Result<StatusCode, Refused> {
+    check_reason(&request.reason)?;
+    if request.seconds.is_some_and(|seconds| seconds == 0 || seconds > BLOCK_SECONDS_MAX) {
+        let why = format!("a name is blocked for 1 to {BLOCK_SECONDS_MAX} seconds");
+        return Err(Problem::field("seconds", why).into());
+    }
+    shared.api.claims.block(&access.label, request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn unblock(
+    State(shared): State<Shared>,
+    Allowed { access, .. }: Allowed<Operating>,
+    Json(request): Json<UnblockRequest>,
+) -> Result<StatusCode, Refused> {
+    check_reason(&request.reason)?;
+    shared.api.claims.unblock(&access.label, request).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn history(
+    State(shared): State<Shared>,
+    _: Allowed<Seeing>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
+    let query = page_of(query.as_deref().unwrap_or_default())?;
+    Ok(ok(&shared.api.claims.history(query).await?))
+}
+
+pub(super) async fn history_of(
+    State(shared): State<Shared>,
+    _: Allowed<Seeing>,
+    Id(id): Id,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
+    let query = page_of(query.as_deref().unwrap_or_default())?;
+    if query.key.is_some() {
+        return Err(Problem::field("key", "a claim has one key; ask /claims/events for another's").into());
+    }
+    Ok(ok(&shared.api.claims.history_of(id, query).await?))
+}
+
+/// The query of a history; the field at fault is named.
+fn page_of(query: &str) -> Result<ClaimEventsQuery, Problem> {
+    let mut wanted = ClaimEventsQuery::default();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "key" => wanted.key = Some(value.into_owned()),
+            "since" => {
+                let time = value.parse();
+                wanted.since =
+                    Some(time.map_err(|_| Problem::field("since", "a time as 2026-02-01T12:00:03Z"))?);
+            }
+            "before" => {
+                let number = value.parse();
+                wanted.before =
+                    Some(number.map_err(|_| Problem::field("before", "the `next` of the page before"))?);
+            }
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+                let why = || Problem::field("limit", format!("a page has 1 to {PAGE_MAX} entries"));
+                wanted.limit = Some(limit.ok_or_else(why)?);
+            }
+            other => {
+                let why = "there is no such parameter; key, since, before and limit are";
+                return Err(Problem::field(other, why));
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+fn check_reason(reason: &str) -> Result<(), Problem> {
+    let reason = reason.trim();
     if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
         return Err(Problem::field("reason", "say why, in 1 to 500 characters; it is kept in the audit log"));
     }

@@ -4,6 +4,7 @@
 
 mod fake_publisher;
 mod fake_recorder;
+mod histories;
 mod recording;
 mod requests;
 mod starting;

@@ -22,6 +22,8 @@ const SPAN_MS_MAX: i64 = 10_000;
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many messages the ring holds, against floods of tiny ones.
 const ITEMS_MAX: usize = 16_384;
+/// Readers wake at each picture; where pictures are further apart than this, or stop, sound wakes them as well.
+const WAKE_MS: i64 = 100;
 
 /// Why a write into a broadcast is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +81,8 @@ pub(super) struct Ring {
     origin_ms: i64,
     rate: Rate,
     last_media: Option<Instant>,
+    /// When readers were last woken, on the timeline.
+    woken_ms: i64,
     video: Option<VideoTrack>,
     audio: Option<AudioTrack>,
     ended: bool,
@@ -132,6 +136,7 @@ impl Broadcast {
                 origin_ms: clock_ms.max(START_MS),
                 rate: Rate::new(now),
                 last_media: None,
+                woken_ms: 0,
                 video: None,
                 audio: None,
                 ended: false,
@@ -158,7 +163,8 @@ impl Broadcast {
         self.ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Lets a newly admitted publisher write; every older one is refused from now on.
+    /// Lets a newly admitted publisher write; every older one is refused from now on. What decoders need before their
+    /// first frame, and where they can start, are the new publisher's to say: it may send other tracks.
     ///
     /// # Errors
     /// [`WriteError::Stale`] if the token is not newer than the newest, [`WriteError::Ended`] after the end.
@@ -173,6 +179,9 @@ impl Broadcast {
         ring.token = token;
         ring.epoch += 1;
         ring.timeline.begin();
+        ring.headers = Headers::default();
+        ring.newest_keyframe = None;
+        (ring.video, ring.audio) = (None, None);
         Ok(())
     }
 
@@ -285,7 +294,7 @@ impl Ring {
         self.origin_ms + now.saturating_duration_since(self.origin).as_millis() as i64
     }
 
-    /// Returns whether readers should wake: at each picture, and at each sound where there are no pictures.
+    /// Returns whether readers should wake: at each picture, and at sound where pictures are rare or none.
     fn append(&mut self, now: Instant, item: Arc<Item>) -> bool {
         self.rate.add(now, item.payload_bytes(), item.is_picture());
         if item.kind() != MessageKind::Data {
@@ -295,7 +304,11 @@ impl Ring {
         if item.is_keyframe() {
             self.newest_keyframe = Some(self.first + self.items.len() as u64);
         }
-        let wakes = item.is_picture() || self.headers.video.is_none();
+        let is_overdue = item.at_ms - self.woken_ms >= WAKE_MS;
+        let wakes = item.is_picture() || self.headers.video.is_none() || is_overdue;
+        if wakes {
+            self.woken_ms = item.at_ms;
+        }
         self.bytes += item.payload_bytes();
         self.items.push_back(item);
         self.trim();
@@ -362,6 +375,11 @@ mod tests {
         Message { kind: MessageKind::Video, timestamp: 0, body }
     }
 
+    /// Legacy AAC (FLV 10.1 §E.4.2.1): a frame of one byte.
+    fn sound(timestamp: u32) -> Message {
+        Message { kind: MessageKind::Audio, timestamp, body: Bytes::from_static(&[0xaf, 1, 0x21]) }
+    }
+
     fn times(batch: &super::super::Batch) -> Vec<i64> {
         batch.items.iter().map(|item| item.at_ms - START_MS).collect()
     }
@@ -378,7 +396,7 @@ mod tests {
             Err(WriteError::Stale { offered: 7, newest: 8 })
         );
         assert_eq!(broadcast.admit(8), Err(WriteError::Stale { offered: 8, newest: 8 }));
-        assert_eq!(broadcast.subscribe(3_000).take(10).items.len(), 1);
+        assert_eq!(broadcast.ring().items.len(), 2);
     }
 
     #[test]
@@ -426,6 +444,37 @@ mod tests {
         assert!(reader.take(100).items.is_empty(), "no keyframe to go on from");
         broadcast.write(now, 1, picture(33_000, true)).unwrap();
         assert_eq!(times(&reader.take(100)), [33_000]);
+    }
+
+    #[test]
+    fn sound_reaches_readers_when_pictures_stop() {
+        let (broadcast, now) = broadcast();
+        broadcast.admit(1).unwrap();
+        broadcast.write(now, 1, configuration()).unwrap();
+        broadcast.write(now, 1, picture(0, true)).unwrap();
+        let mut reader = broadcast.subscribe(3_000);
+        reader.take(100);
+        for at in 1..=40u32 {
+            broadcast.write(now, 1, sound(at * 20)).unwrap();
+        }
+        assert!(futures_util::FutureExt::now_or_never(reader.changed()).is_some(), "the reader was woken");
+        assert_eq!(reader.take(100).items.len(), 40);
+    }
+
+    #[test]
+    fn after_a_publisher_without_pictures_took_over_readers_begin_with_its_sound() {
+        let (broadcast, now) = broadcast();
+        broadcast.admit(1).unwrap();
+        broadcast.write(now, 1, configuration()).unwrap();
+        broadcast.write(now, 1, picture(0, true)).unwrap();
+        broadcast.admit(2).unwrap();
+        let mut reader = broadcast.subscribe(3_000);
+        reader.take(100);
+        broadcast.write(now, 2, sound(0)).unwrap();
+        assert!(futures_util::FutureExt::now_or_never(reader.changed()).is_some(), "the reader was woken");
+        let batch = reader.take(100);
+        assert_eq!(batch.items.len(), 1);
+        assert!(broadcast.subscribe(3_000).take(1).headers.unwrap().video.is_none(), "not the former one's");
     }
 
     #[test]

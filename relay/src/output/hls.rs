@@ -40,11 +40,12 @@ impl Task {
         broadcast: &Arc<Broadcast>,
         token: u64,
         place: Place,
+        keyframe_seconds: Option<u32>,
     ) -> Result<Self, OpenError> {
         let config = Config {
             part: Duration::from_millis(outputs.hls.part_ms.into()),
             window_segments: outputs.hls.window_segments as usize,
-            target_duration_seconds: place.target_duration_seconds(),
+            target_duration_seconds: place.target_duration_seconds().or(keyframe_seconds),
             ..Config::default()
         };
         let start = StartPoint {

@@ -29,6 +29,8 @@ const UNWRITABLE_MAX: Duration = Duration::from_secs(15);
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
+/// How often is read at most from a peer that can no longer be written to.
+const LAST_READS_MAX: usize = 64;
 /// How many messages a player is given at once.
 const BATCH_ITEMS: usize = 64;
 /// Malformed messages in a row after which a publisher is sent away.
@@ -114,7 +116,7 @@ impl Connection {
         self.collect_output(now);
         if let Err(error) = self.flush(now) {
             debug!(%error, "the peer is gone");
-            return ControlFlow::Break(false);
+            return self.read_last_words();
         }
         if self.wire.is_closing() {
             return ControlFlow::Break(true);
@@ -155,6 +157,24 @@ impl Connection {
             return ControlFlow::Break(true);
         }
         flow
+    }
+
+    /// A peer that said goodbye and closed may be written to before its goodbye is read. What it sent is still there.
+    fn read_last_words(&mut self) -> ControlFlow<bool> {
+        for _ in 0..LAST_READS_MAX {
+            match self.socket.try_read(&mut self.buffer) {
+                Ok(count) if count > 0 => {
+                    let now = clock::now();
+                    let outcome = self.wire.handle_input(now, &self.buffer[..count]);
+                    self.take_events(now)?;
+                    if outcome.is_err() {
+                        break;
+                    }
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
+        ControlFlow::Break(false)
     }
 
     fn on_deadline(&mut self) -> ControlFlow<bool> {
@@ -248,7 +268,7 @@ impl Connection {
         let count = broadcast.count_player();
         let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
         self.role = Role::Playing(Playback { subscriber, skips_counted: 0, has_more: false, _count: count });
-        self.feed_player(now);
+        self.play_on(now);
     }
 
     fn on_news(&mut self, news: News) -> ControlFlow<bool> {
@@ -268,10 +288,7 @@ impl Connection {
             // The desk is gone: the relay is stopping.
             News::Ordered(None) => ControlFlow::Break(true),
             News::MoreMedia => {
-                let ended = self.feed_player(now);
-                if ended {
-                    self.wire.end_play();
-                }
+                self.play_on(now);
                 ControlFlow::Continue(())
             }
         }
@@ -294,6 +311,13 @@ impl Connection {
         }
         // A pipelining client may have sent more with its request.
         self.take_events(now)
+    }
+
+    /// Gives the player what there is, and the end after the last of it: nothing else wakes us then.
+    fn play_on(&mut self, now: Instant) {
+        if self.feed_player(now) {
+            self.wire.end_play();
+        }
     }
 
     /// Gives the player what there is; returns whether the broadcast is over and all has been handed out.

@@ -1,4 +1,4 @@
-//! Claims, blocks, the token mark and the audit log at rest.
+//! Claims, blocks and the token mark at rest.
 
 use super::{Answer, Store, StoreError};
 use claims::{
@@ -21,27 +21,6 @@ pub enum ClaimWrite {
     Change(Change),
     /// An entry of the audit log, and when it happened.
     Event(Event, jiff::Timestamp),
-}
-
-/// One entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditRow {
-    /// Rising.
-    pub number: i64,
-    /// When.
-    pub at: jiff::Timestamp,
-    /// What; [`claims::What::as_str`].
-    pub what: String,
-    /// Which key, without secrets.
-    pub key: String,
-    /// Which claim.
-    pub claim_id: Option<Uuid>,
-    /// Under which token.
-    pub token: Option<u64>,
-    /// Who, by public label.
-    pub who: String,
-    /// Why.
-    pub why: String,
 }
 
 impl Store {
@@ -76,46 +55,9 @@ impl Store {
         self.submit(move |db| {
             writes.into_iter().try_for_each(|write| match write {
                 ClaimWrite::Change(change) => apply(db, change),
-                ClaimWrite::Event(event, at) => log(db, &event, at),
+                ClaimWrite::Event(event, at) => super::history::log(db, &event, at),
             })
         })
-    }
-
-    /// The newest entries of the audit log, newest first; of one key, as shown, or of all.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn claim_events(&self, key: Option<String>, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        self.run(move |db| {
-            let query =
-                "SELECT * FROM claim_events WHERE ?1 IS NULL OR key = ?1 ORDER BY number DESC LIMIT ?2";
-            let mut statement = db.prepare_cached(query)?;
-            let rows = statement.query_map(params![key, limit], read_event)?;
-            rows.collect()
-        })
-        .await
-    }
-
-    /// Forgets audit entries older than `before`, and the oldest beyond `rows_max`; how many went.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn prune_claim_events(
-        &self,
-        before: jiff::Timestamp,
-        rows_max: u32,
-    ) -> Result<usize, StoreError> {
-        self.run(move |db| {
-            let old =
-                db.execute("DELETE FROM claim_events WHERE at_unix_ms < ?1", [before.as_millisecond()])?;
-            let surplus = db.execute(
-                "DELETE FROM claim_events WHERE number <=
-                    (SELECT number FROM claim_events ORDER BY number DESC LIMIT 1 OFFSET ?1)",
-                [rows_max],
-            )?;
-            Ok(old + surplus)
-        })
-        .await
     }
 }
 
@@ -187,22 +129,6 @@ fn put_block(db: &Connection, kind: &str, key: &str, block: &BlockRecord) -> rus
     Ok(())
 }
 
-fn log(db: &Connection, event: &Event, at: jiff::Timestamp) -> rusqlite::Result<()> {
-    let insert = "INSERT INTO claim_events (at_unix_ms, what, kind, key, claim_id, token, who, why)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    db.prepare_cached(insert)?.execute(params![
-        at.as_millisecond(),
-        event.what.as_str(),
-        kind_text(&event.key),
-        event.key.to_string(),
-        event.claim_id.map(|id| id.get().to_string()),
-        event.token.map(|token| token.get().cast_signed()),
-        event.who.as_str(),
-        event.why,
-    ])?;
-    Ok(())
-}
-
 fn read_record(row: &Row<'_>, key: ClaimKey) -> rusqlite::Result<Record> {
     let stream_id: Option<String> = row.get("stream_id")?;
     let label: String = row.get("label")?;
@@ -239,21 +165,6 @@ fn read_block(row: &Row<'_>) -> rusqlite::Result<BlockRecord> {
     })
 }
 
-fn read_event(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
-    let claim_id: Option<String> = row.get("claim_id")?;
-    let token: Option<i64> = row.get("token")?;
-    Ok(AuditRow {
-        number: row.get("number")?,
-        at: jiff::Timestamp::from_millisecond(row.get("at_unix_ms")?).unwrap_or_default(),
-        what: row.get("what")?,
-        key: row.get("key")?,
-        claim_id: claim_id.and_then(|id| Uuid::parse_str(&id).ok()),
-        token: token.map(i64::cast_unsigned),
-        who: row.get("who")?,
-        why: row.get("why")?,
-    })
-}
-
 /// All rows that can be read; one that cannot (its key's form is unknown) is left alone and named in the log.
 fn collect<T>(
     db: &Connection,
@@ -279,7 +190,7 @@ fn read_id(row: &Row<'_>, column: &str) -> rusqlite::Result<Uuid> {
     })
 }
 
-const fn kind_text(key: &ClaimKey) -> &'static str {
+pub(super) const fn kind_text(key: &ClaimKey) -> &'static str {
     match key {
         ClaimKey::Ingest(_) => "ingest",
         ClaimKey::Target(_) => "target",

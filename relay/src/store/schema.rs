@@ -8,7 +8,8 @@ use std::path::Path;
 const APPLICATION: i64 = 0x534C_5543;
 
 /// Each brings the schema from its index to the next version.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     -- Counters that only rise: `token` is the largest fencing token of all keys, so it serves each of them and stays
     -- one row however many keys come and go.
     CREATE TABLE marks (
@@ -87,7 +88,13 @@ const STEPS: [&str; 1] = ["
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    -- The history of one key and of one claim.
+    CREATE INDEX claim_events_by_key ON claim_events (key, number);
+    CREATE INDEX claim_events_by_claim ON claim_events (claim_id, number);
+",
+];
 
 /// Brings the file to the present version, all steps or none.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -285,15 +285,80 @@ async fn the_audit_log_is_kept_in_order_without_secrets_and_within_its_bounds() 
         };
         write(&store, vec![ClaimWrite::Event(event, at(second))]).await.unwrap();
     }
-    let rows = store.claim_events(None, 3).await.unwrap();
+    let rows = store.claim_events(newest(AuditOf::All, 3)).await.unwrap();
     let seconds: Vec<_> = rows.iter().map(|row| row.at.as_second()).collect();
     assert_eq!(seconds, [9, 8, 7], "newest first");
     assert!(!format!("{rows:?}").contains("s3cret"));
-    assert_eq!(store.claim_events(Some("live/other".into()), 9).await.unwrap(), []);
-    assert_eq!(store.prune_claim_events(at(2), 100).await.unwrap(), 2, "by age");
-    assert_eq!(store.prune_claim_events(at(0), 5).await.unwrap(), 3, "by number");
-    assert_eq!(store.claim_events(None, 100).await.unwrap().len(), 5);
-    assert_eq!(store.prune_claim_events(at(0), 5).await.unwrap(), 0);
+    let next = AuditQuery { before: Some(rows[2].number), ..newest(AuditOf::All, 2) };
+    let rows = store.claim_events(next).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.at.as_second()).collect::<Vec<_>>(), [6, 5], "the next page");
+    let late = AuditQuery { since: Some(at(8)), ..newest(AuditOf::All, 9) };
+    assert_eq!(store.claim_events(late).await.unwrap().len(), 2);
+    let other = newest(AuditOf::Key("live/other".into()), 9);
+    assert_eq!(store.claim_events(other).await.unwrap(), []);
+    let bounds = |second, rows_max| AuditBounds { since: at(second), rows_max, refusals_max: 100 };
+    assert_eq!(store.prune_claim_events(bounds(2, 100)).await.unwrap(), 2, "by age");
+    assert_eq!(store.prune_claim_events(bounds(0, 5)).await.unwrap(), 3, "by number");
+    assert_eq!(store.claim_events(newest(AuditOf::All, 100)).await.unwrap().len(), 5);
+    assert_eq!(store.prune_claim_events(bounds(0, 5)).await.unwrap(), 0);
+}
+
+fn newest(of: AuditOf, limit: u32) -> AuditQuery {
+    AuditQuery { of, since: None, before: None, limit }
+}
+
+fn told(what: What, claim: Option<u128>, who: &str) -> ClaimWrite {
+    let event = Event {
+        what,
+        key: room(1),
+        claim_id: claim.map(|id| ClaimId(Uuid::from_u128(id))),
+        token: claim.map(|_| FencingToken(5)),
+        stream_id: None,
+        who: Label::new(who),
+        why: "why not".into(),
+    };
+    ClaimWrite::Event(event, jiff::Timestamp::from_second(1).unwrap())
+}
+
+#[tokio::test]
+async fn a_claim_s_history_has_the_refusals_of_its_time_and_nothing_of_other_claims() {
+    let folder = folder();
+    let store = Store::open(&file(&folder)).unwrap();
+    let story = vec![
+        told(What::Granted, Some(1), "before"),
+        told(What::Refused, None, "too early"),
+        told(What::Released, Some(1), "before"),
+        told(What::Granted, Some(2), "rec-1"),
+        told(What::Refused, None, "stranger"),
+        told(What::Seized, Some(2), "rec-1"),
+        told(What::Refused, None, "rec-1"),
+        told(What::Granted, Some(3), "after"),
+        told(What::Refused, None, "too late"),
+    ];
+    write(&store, story).await.unwrap();
+    let of = async |claim| {
+        let of = AuditOf::Claim(ClaimId(Uuid::from_u128(claim)));
+        let rows = store.claim_events(newest(of, 100)).await.unwrap();
+        rows.into_iter().rev().map(|row| format!("{} {}", row.what, row.who)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(2).await, ["granted rec-1", "refused stranger", "seized rec-1", "refused rec-1"]);
+    assert_eq!(of(1).await, ["granted before", "refused too early", "released before"]);
+    assert_eq!(of(3).await, ["granted after", "refused too late"]);
+    assert_eq!(of(9).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_storm_of_refusals_takes_no_other_entry_s_room() {
+    let folder = folder();
+    let store = Store::open(&file(&folder)).unwrap();
+    write(&store, vec![told(What::Granted, Some(1), "rec-1")]).await.unwrap();
+    let storm: Vec<_> = (0..500).map(|_| told(What::Refused, None, "storm")).collect();
+    write(&store, storm).await.unwrap();
+    let since = jiff::Timestamp::UNIX_EPOCH;
+    let bounds = AuditBounds { since, rows_max: 100, refusals_max: 20 };
+    assert_eq!(store.prune_claim_events(bounds).await.unwrap(), 480);
+    let rows = store.claim_events(newest(AuditOf::All, 500)).await.unwrap();
+    assert_eq!((rows.len(), rows[20].what.as_str()), (21, "granted"));
 }
 
 #[tokio::test]

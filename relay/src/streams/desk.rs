@@ -10,7 +10,10 @@ use crate::clock;
 use crate::grant::{Grant, GrantKey, TAKE_UP};
 use crate::http_api::ClaimRegister;
 use ::claims::{ClaimId, ClaimKey, FencingToken, Holder, OperatorError, RenewError, What};
-use api::claims::{ClaimAction, ClaimGranted, ClaimRequest, ClaimView};
+use api::claim_events::{ClaimEvents, ClaimEventsQuery};
+use api::claims::{
+    BLOCK_SECONDS, BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest,
+};
 use api::problem::HolderView;
 use api::{Problem, ProblemCode};
 use jiff::{SignedDuration, Timestamp};
@@ -163,6 +166,41 @@ impl ClaimRegister for DeskClaims {
         })
     }
 
+    fn block(&self, operator: &str, request: BlockRequest) -> Pending<Result<(), Problem>> {
+        let (desk, operator) = (self.desk.clone(), operator.to_owned());
+        Box::pin(async move {
+            let lasts = Duration::from_secs(request.seconds.unwrap_or(BLOCK_SECONDS).into());
+            let blocked = desk.block(ingest(&request.name)?, &operator, &request.reason, lasts).await;
+            blocked.map_err(|error| refused_act(&error))
+        })
+    }
+
+    fn unblock(&self, operator: &str, request: UnblockRequest) -> Pending<Result<(), Problem>> {
+        let (desk, operator) = (self.desk.clone(), operator.to_owned());
+        Box::pin(async move {
+            let key = ingest(&request.name)?;
+            match desk.unblock(key.clone(), &operator, &request.reason).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Problem::new(ProblemCode::NotFound, format!("{key} is not blocked"))),
+                Err(error) => Err(refused_act(&error)),
+            }
+        })
+    }
+
+    fn history(&self, query: ClaimEventsQuery) -> Pending<Result<ClaimEvents, Problem>> {
+        let desk = self.desk.clone();
+        Box::pin(async move { desk.history(query).await.map_err(|_| unreadable()) })
+    }
+
+    fn history_of(&self, id: Uuid, query: ClaimEventsQuery) -> Pending<Result<ClaimEvents, Problem>> {
+        let desk = self.desk.clone();
+        Box::pin(async move {
+            let page = desk.history_of(ClaimId::new(id), &query).await.map_err(|_| unreadable())?;
+            let unknown = "no claim has had this id as long as the history is kept";
+            page.ok_or_else(|| Problem::new(ProblemCode::NotFound, unknown))
+        })
+    }
+
     fn seize(&self, id: Uuid, operator: &str, action: ClaimAction) -> Pending<Result<(), Problem>> {
         let (desk, operator) = (self.desk.clone(), operator.to_owned());
         Box::pin(async move {
@@ -175,6 +213,15 @@ impl ClaimRegister for DeskClaims {
 
 fn unavailable() -> Problem {
     Problem::new(ProblemCode::StoreUnavailable, "claims cannot be changed now").retry_after(5)
+}
+
+fn unreadable() -> Problem {
+    Problem::new(ProblemCode::StoreUnavailable, "the history cannot be read now").retry_after(5)
+}
+
+fn ingest(name: &str) -> Result<ClaimKey, Problem> {
+    let url = name.parse::<StreamUrl>().map_err(|why| Problem::field("name", why.to_string()))?;
+    Ok(ClaimKey::Ingest(url))
 }
 
 fn refusal(url: &StreamUrl, refused: &Refused) -> Problem {

@@ -5,6 +5,7 @@ import { Client, readProblem } from "./api/client";
 import type { ApiEvent } from "./api/rows";
 import { learnOffset, nowMs } from "./net/clock";
 import { Feed } from "./net/feed";
+import { ClaimDetails } from "./operator/claim_details";
 import { Dialogs, toast } from "./operator/dialogs";
 import { byId, el, setText } from "./operator/dom";
 import { healthOf, type Point } from "./operator/health";
@@ -29,13 +30,22 @@ const dialogs = new Dialogs(client, () => {
   feed.stop();
   feed.start();
 });
-const sections = new Sections({
-  look: (name, hls) => looks.toggle(name, hls),
-  stop: (stream) => dialogs.stop(stream),
-  seize: (claim) => dialogs.seize(claim),
-  release: (claim) => dialogs.release(claim),
-  drain: (recorder) => dialogs.drain(recorder),
-});
+const details = new ClaimDetails(
+  client,
+  { block: (name) => dialogs.askBlock(name), unblock: (name) => dialogs.unblock(name) },
+  () => draw(),
+);
+const sections = new Sections(
+  {
+    look: (name, hls) => looks.toggle(name, hls),
+    stop: (stream) => dialogs.stop(stream),
+    seize: (claim) => dialogs.seize(claim),
+    release: (claim) => dialogs.release(claim),
+    unblock: (name) => dialogs.unblock(name),
+    drain: (recorder) => dialogs.drain(recorder),
+  },
+  details,
+);
 const targets = targetTable();
 const feed = new Feed(
   client.path("/events"),
@@ -63,6 +73,7 @@ byId("foreign-table").append(sections.foreign.element);
 byId("targets-table").append(targets.element);
 byId("claims-table").append(sections.claims.element);
 byId("recorders-table").append(sections.recorders.element);
+byId("block-open").addEventListener("click", () => dialogs.askBlock());
 byId("start-open").addEventListener("click", () => dialogs.askStart());
 byId("retry").addEventListener("click", () => {
   feed.hurry();
@@ -83,7 +94,11 @@ function heard(data: string): void {
     return;
   }
   model = apply(model, event);
-  if (event.event === "snapshot") connected();
+  if (event.event === "snapshot") {
+    connected();
+    details.reloadAll();
+  }
+  if (event.event === "claim") details.heard(event.key);
   if (event.event === "claim" && (event.what === "refused" || event.what === "displaced" || event.what === "seized")) {
     toast(fullStop(`${event.key}: ${event.what}, ${event.detail}`));
   }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ApiEvent, Broadcast, Claim, Media, Recorder, Stream } from "../src/api/rows";
+import type { ApiEvent, Broadcast, Claim, ClaimEvent, Media, Recorder, Stream } from "../src/api/rows";
 import { healthOf } from "../src/operator/health";
+import { clockTime, happening, turnedAway } from "../src/operator/claim_story";
 import { apply, EMPTY, ENDED_MAX, foreignBroadcasts, type Model } from "../src/operator/model";
 import { bitRate, problemSentence, span } from "../src/operator/words";
 import { fullStop } from "../src/sentence";
@@ -175,4 +176,42 @@ test("a problem is a sentence that names the holder and when to try again", () =
   assert.equal(problemSentence(problem, NOW), "Live/a is taken. Holder: bot, for 60 s.");
   const busy = { title: "too much", status: 503, code: "busy", detail: "", retry_after_seconds: 5 };
   assert.equal(problemSentence(busy, NOW), "Too much. Try again in 5 s.");
+});
+
+test("whoever was turned away is told once, with how often and the last reason", () => {
+  const happened = (what: string, who: string, seconds: number, why = ""): ClaimEvent => ({
+    number: 9_000 - seconds,
+    at: ago(seconds),
+    what,
+    key: "live/a",
+    who,
+    why,
+  });
+  const events = [
+    happened("refused", "obs", 10, "held"),
+    happened("refused", "vlc", 20, "held"),
+    happened("granted", "bot", 25),
+    happened("refused", "obs", 30, "reserved"),
+    happened("refused", "old", 4_000),
+  ];
+  assert.deepEqual(turnedAway(events, NOW - 3_600_000), [
+    { who: "obs", times: 2, at: ago(10), why: "held" },
+    { who: "vlc", times: 1, at: ago(20), why: "held" },
+  ]);
+});
+
+test("what happened has a word, even what this page does not know", () => {
+  assert.deepEqual([happening("refused")[0], happening("moved")], ["Turned away", ["moved", "calm"]]);
+});
+
+test("a time of day has a date only on another day", () => {
+  const now = new Date(2026, 10, 20, 20, 0, 5).getTime();
+  const at = (day: number) => new Date(2026, 10, day, 9, 3, 7).toISOString();
+  assert.deepEqual([clockTime(at(20), now), clockTime(at(19), now)], ["09:03:07", "19 Nov, 09:03:07"]);
+});
+
+test("a block is worth a look, beside a publisher as well", () => {
+  const block = { operator: "alice", reason: "wrong room", since: ago(5), ends_in_ms: 595_000 };
+  const points = healthOf(snapshot({ claims: [claim({ block })] }), NOW).points;
+  assert.deepEqual(points.map(({ text }) => text), ["live/a is blocked by alice: wrong room"]);
 });

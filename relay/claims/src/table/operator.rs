@@ -128,14 +128,15 @@ impl Work<'_> {
 
     fn block(&mut self, block: Block) {
         let Block { id, operator, reason, lasts, unix_ms, .. } = block;
-        let why = by(&operator, &reason);
+        let lasts = lasts.min(self.rules.block_max);
+        let why = format!("for {}: {reason}", span(lasts));
         self.keep_off(BlockRecord {
             id,
             holder: None,
             operator: operator.clone(),
             reason: super::told(&reason),
             since_unix_ms: unix_ms,
-            lasts: lasts.min(self.rules.block_max),
+            lasts,
         });
         self.operator_event(What::Blocked, &operator, &why);
     }
@@ -146,7 +147,7 @@ impl Work<'_> {
         }
         self.entry.blocks.clear();
         self.persist_blocks();
-        self.operator_event(What::Unblocked, operator, &by(operator, reason));
+        self.operator_event(What::Unblocked, operator, reason);
         true
     }
 
@@ -175,5 +176,14 @@ impl Work<'_> {
             why: super::told(why),
         };
         self.effects.push_back(Effect::Event(event));
+    }
+}
+
+/// A length of time in its largest whole unit.
+fn span(length: Duration) -> String {
+    match length.as_secs() {
+        seconds if seconds > 0 && seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        seconds if seconds > 0 && seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
     }
 }

@@ -1,8 +1,8 @@
 //! One key as people see it.
 
 use super::entry::{Claim, Entry, KeyBlock, Phase};
-use crate::{ClaimKey, FencingToken, Label, LastRefusal, Row, RowState, Rules};
-use std::time::{Duration, Instant};
+use crate::{ClaimKey, Contender, FencingToken, KeyBlocked, Label, LastRefusal, Row, RowState, Rules};
+use std::time::Instant;
 
 /// The key's row, if there is a claim on it or a block of it.
 pub(super) fn row(key: &ClaimKey, entry: &Entry, now: Instant, rules: &Rules) -> Option<Row> {
@@ -38,13 +38,15 @@ fn of_claim(key: &ClaimKey, entry: &Entry, claim: &Claim, now: Instant, rules: &
         since_unix_ms: claim.since_unix_ms,
         silent: last_media.map(|at| now.saturating_duration_since(at)),
         ends_in: ends.map(|at| at.saturating_duration_since(now)),
+        block: entry.key_block().map(|block| blocked(block, now)),
+        contenders: contenders(entry),
         refused_last_hour: entry.refusals.last_hour(now),
         last_refusal: last_refusal(entry, now),
     }
 }
 
 fn of_block(key: &ClaimKey, entry: &Entry, block: &KeyBlock, now: Instant) -> Row {
-    let left: Duration = block.until.saturating_duration_since(now);
+    let shown = blocked(block, now);
     Row {
         key: key.clone(),
         claim_id: block.record.id,
@@ -54,10 +56,28 @@ fn of_block(key: &ClaimKey, entry: &Entry, block: &KeyBlock, now: Instant) -> Ro
         label: block.record.operator.clone(),
         since_unix_ms: block.record.since_unix_ms,
         silent: None,
-        ends_in: Some(left),
+        ends_in: Some(shown.left),
+        block: Some(shown),
+        contenders: contenders(entry),
         refused_last_hour: entry.refusals.last_hour(now),
         last_refusal: last_refusal(entry, now),
     }
+}
+
+fn blocked(block: &KeyBlock, now: Instant) -> KeyBlocked {
+    KeyBlocked {
+        operator: block.record.operator.clone(),
+        reason: block.record.reason.clone(),
+        since_unix_ms: block.record.since_unix_ms,
+        left: block.until.saturating_duration_since(now),
+    }
+}
+
+fn contenders(entry: &Entry) -> Vec<Contender> {
+    let waiting = entry.waiting.iter().map(|waiting| waiting.request.origin());
+    waiting
+        .map(|origin| Contender { who: origin.holder.label.clone(), since_unix_ms: origin.unix_ms })
+        .collect()
 }
 
 fn last_refusal(entry: &Entry, now: Instant) -> Option<LastRefusal> {

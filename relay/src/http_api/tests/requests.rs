@@ -36,7 +36,8 @@ async fn every_refusal_is_a_problem() {
     relay.post("/streams", &json!({ "name": "x" })).await.is_problem(400, "malformed");
     let unknown = json!({ "call": { "kind": "test" }, "name": "live/x", "colour": "red" });
     let refused = relay.post("/streams", &unknown).await;
-    refused.is_problem(400, "malformed");
+    refused.is_problem(422, "invalid_field");
+    assert_eq!(refused.text("field"), "colour");
     assert!(refused.text("detail").contains("colour") && refused.text("detail").contains("line 1 column"));
     let field = relay.post("/streams", &json!({ "call": { "kind": "test" }, "name": "nowhere" })).await;
     field.is_problem(422, "invalid_field");

@@ -8,6 +8,7 @@ use crate::clock;
 use crate::store::{HlsPosition, Store, StoreError};
 use ::hls::Position;
 use media::StreamUrl;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -16,10 +17,12 @@ use tracing::warn;
 const BLOCK: u64 = 64;
 /// A new block is reserved when fewer than this are left: a minute's time to write one row.
 const LOW: u64 = 32;
+/// After a write that failed: how long until the next.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// Where a stream goes on.
 pub(crate) struct Place {
-    url: Option<StreamUrl>,
+    url: StreamUrl,
     first_msn: u64,
     discontinuity_sequence: u64,
     continues: bool,
@@ -34,7 +37,7 @@ impl Place {
         let found = store.load_hls_position(url).await?;
         let continues = found.is_some();
         let place = Self {
-            url: Some(url.clone()),
+            url: url.clone(),
             first_msn: found.as_ref().map_or(0, |row| row.msn_reserved),
             discontinuity_sequence: found.as_ref().map_or(0, |row| row.discontinuity_sequence),
             continues,
@@ -45,13 +48,13 @@ impl Place {
         Ok(place)
     }
 
-    /// A place that is not kept, for when the store cannot be written: numbered by the wall clock, which is ahead of
-    /// any count of segments longer than a second.
-    pub(crate) fn unkept() -> Self {
+    /// A place for when the store could not be asked: numbered by the wall clock, which is ahead of any count of
+    /// segments longer than a second. It is kept as soon as the store can be written.
+    pub(crate) fn unread(url: &StreamUrl) -> Self {
         let now = clock::wall();
         let first_msn = u64::try_from(now.as_second()).unwrap_or(0);
         Self {
-            url: None,
+            url: url.clone(),
             first_msn,
             discontinuity_sequence: 0,
             continues: false,
@@ -94,12 +97,16 @@ impl Place {
         let (sender, mut wanted) = watch::channel(self.first_reserve());
         let store = store.clone();
         tasks.spawn(async move {
-            let Some(url) = self.url.clone() else { return };
+            let url = self.url.clone();
             // Only the newest wish counts, so a slow disk delays writes but never queues them.
             while wanted.changed().await.is_ok() {
                 let reserved = *wanted.borrow_and_update();
-                if let Err(error) = store.put_hls_position(&url, &self.row(reserved)).await {
-                    warn!(%error, %url, "the stream's place in its HLS numbering could not be kept");
+                let Err(error) = store.put_hls_position(&url, &self.row(reserved)).await else { continue };
+                warn!(%error, %url, "the stream's place in its HLS numbering could not be kept");
+                // Numbers that are used must not stay unkept: it is tried again, unless the stream ends meanwhile.
+                tokio::time::sleep(RETRY).await;
+                if wanted.has_changed().is_ok() {
+                    wanted.mark_changed();
                 }
             }
         });

@@ -59,6 +59,38 @@ export interface Refusal {
   readonly reference: string;
 }
 
+/** That nobody may take a key, and by whose word. */
+export interface Block {
+  readonly operator: string;
+  readonly reason: string;
+  readonly since: string;
+  readonly ends_in_ms: number;
+}
+
+/** One who waits for a decision. */
+export interface Contender {
+  readonly who: string;
+  readonly since: string;
+}
+
+/** One entry of the audit log. Refusals and blocks have neither claim nor token: they are no holder's doing. */
+export interface ClaimEvent {
+  readonly number: number;
+  readonly at: string;
+  readonly what: string;
+  readonly key: string;
+  readonly claim_id?: string;
+  readonly token?: number;
+  readonly who: string;
+  readonly why: string;
+}
+
+/** One page of them, newest first. */
+export interface ClaimEvents {
+  readonly events: readonly ClaimEvent[];
+  readonly next?: number;
+}
+
 export interface Claim {
   readonly id: string;
   readonly kind: "ingest" | "target";
@@ -70,6 +102,8 @@ export interface Claim {
   readonly since: string;
   readonly silent_ms?: number;
   readonly ends_in_ms?: number;
+  readonly block?: Block;
+  readonly contenders?: readonly Contender[];
   readonly refused_last_hour: number;
   readonly last_refusal?: Refusal;
 }

@@ -19,6 +19,7 @@ export interface Question {
 export class Dialogs {
   private readonly ask = byId<HTMLDialogElement>("ask");
   private readonly start = byId<HTMLDialogElement>("start");
+  private readonly block = byId<HTMLDialogElement>("block");
   private readonly token = byId<HTMLDialogElement>("token");
   private question: Question | null = null;
   /** Kept until the form changes or the start succeeds, so that a repeated try cannot start twice. */
@@ -28,7 +29,7 @@ export class Dialogs {
     private readonly client: Client,
     private readonly tokenGiven: () => void,
   ) {
-    for (const dialog of [this.ask, this.start, this.token]) {
+    for (const dialog of [this.ask, this.start, this.block, this.token]) {
       dialog.querySelector("[data-close]")?.addEventListener("click", () => dialog.close());
       dialog.addEventListener("click", (event) => {
         if (event.target === dialog) dialog.close();
@@ -36,6 +37,7 @@ export class Dialogs {
     }
     onSubmit(this.ask, () => this.answer());
     onSubmit(this.start, () => this.begin());
+    onSubmit(this.block, () => this.beginBlock());
     onSubmit(this.token, () => this.takeToken());
     this.start.addEventListener("input", () => {
       this.idempotencyKey = null;
@@ -74,6 +76,28 @@ export class Dialogs {
     });
   }
 
+  /** Asks for how long, and which name if none is given. */
+  askBlock(name = ""): void {
+    setText(byId("block-error"), "");
+    for (const input of this.block.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+    const field = byId<HTMLInputElement>("block-name");
+    field.value = name;
+    field.readOnly = name !== "";
+    byId<HTMLInputElement>("block-reason").value = "";
+    this.block.showModal();
+    byId<HTMLInputElement>(name === "" ? "block-name" : "block-reason").focus();
+  }
+
+  unblock(name: string): void {
+    this.open({
+      title: `Unblock ${name}?`,
+      text: "Whoever comes next may take it.",
+      act: "Unblock it",
+      wantsReason: true,
+      send: (reason) => this.client.send("POST", "/claims/unblock", { name, reason }),
+    });
+  }
+
   drain(recorder: Recorder): void {
     this.open({
       title: `Drain ${recorder.id}?`,
@@ -94,7 +118,7 @@ export class Dialogs {
     if (this.token.open) return;
     const refused = this.client.hasToken;
     setText(byId("token-error"), refused ? "The relay does not know this token, or it has ended." : "");
-    for (const dialog of [this.ask, this.start]) dialog.close();
+    for (const dialog of [this.ask, this.start, this.block]) dialog.close();
     this.token.showModal();
   }
 
@@ -122,6 +146,13 @@ export class Dialogs {
     await attempt(this.ask, byId("ask-error"), () => question.send(byId<HTMLInputElement>("ask-reason").value.trim()));
   }
 
+  private async beginBlock(): Promise<void> {
+    const value = (id: string) => byId<HTMLInputElement>(id).value.trim();
+    const body = { name: value("block-name"), reason: value("block-reason"), seconds: Number(value("block-seconds")) };
+    const send = () => this.client.send("POST", "/claims/block", body);
+    await attempt(this.block, byId("block-error"), send, (field) => markField(this.block, field));
+  }
+
   private async begin(): Promise<void> {
     this.clearFields();
     this.idempotencyKey ??= randomKey();
@@ -130,7 +161,7 @@ export class Dialogs {
       this.start,
       byId("start-error"),
       () => this.client.send("POST", "/streams", this.wanted(), headers),
-      (field) => this.markField(field),
+      (field) => markField(this.start, field),
     );
     if (!done) return;
     this.idempotencyKey = null;
@@ -155,12 +186,6 @@ export class Dialogs {
     if (isTest) byId<HTMLInputElement>("start-url").value = "";
   }
 
-  private markField(field: string): void {
-    const input = this.start.querySelector<HTMLElement>(`[name="${CSS.escape(field)}"]`);
-    input?.setAttribute("aria-invalid", "true");
-    input?.focus();
-  }
-
   private clearFields(): void {
     setText(byId("start-error"), "");
     for (const input of this.start.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
@@ -180,6 +205,12 @@ export function toast(text: string): void {
   const element = el("p", { class: "toast", role: "status" }, text);
   byId("toasts").append(element);
   window.setTimeout(() => element.remove(), 6_000);
+}
+
+function markField(dialog: HTMLDialogElement, field: string): void {
+  const input = dialog.querySelector<HTMLElement>(`[name="${CSS.escape(field)}"]`);
+  input?.setAttribute("aria-invalid", "true");
+  input?.focus();
 }
 
 /** Sends, closes the dialog on success, and shows the refusal otherwise. */

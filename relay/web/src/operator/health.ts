@@ -156,7 +156,7 @@ function claimPoints(claim: Claim, nowMs: number): Point[] {
   const points: Point[] = [];
   const watch = (text: string) => points.push({ level: "watch", text, row });
   if (claim.state === "probing") watch(`${claim.key} is contested; ${claim.holder} is being asked whether it is still there`);
-  if (claim.state === "blocked") watch(`${claim.key} is blocked by an operator`);
+  if (claim.block) watch(`${claim.key} is blocked by ${claim.block.operator}: ${claim.block.reason}`);
   if (claim.state === "lingering" && !claim.stream_id) watch(`${claim.key} lost its publisher ${claim.holder}`);
   const refusal = claim.last_refusal;
   if (refusal && nowMs - Date.parse(refusal.at) < RECENT_MS) {

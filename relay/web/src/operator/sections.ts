@@ -1,5 +1,6 @@
 // The page's tables: which columns each has, and what stands in them.
 
+import type { ClaimDetails } from "./claim_details";
 import type { Broadcast, Claim, Media, Recorder, Stream } from "../api/rows";
 import { sentence } from "../sentence";
 import { el, type Child } from "./dom";
@@ -24,6 +25,7 @@ export interface Wishes {
   stop(stream: Stream): void;
   seize(claim: Claim): void;
   release(claim: Claim): void;
+  unblock(name: string): void;
   drain(recorder: Recorder): void;
 }
 
@@ -40,11 +42,14 @@ export class Sections {
   readonly recorders: Table<Recorder>;
   private model: Model | null = null;
 
-  constructor(wishes: Wishes) {
+  constructor(
+    wishes: Wishes,
+    private readonly details: ClaimDetails,
+  ) {
     this.streams = streamTable(wishes);
     this.ended = endedTable();
     this.foreign = foreignTable(wishes);
-    this.claims = claimTable(wishes);
+    this.claims = claimTable(wishes, details);
     this.recorders = recorderTable(wishes, (id) => this.model?.streams.get(id)?.name ?? "a stream");
   }
 
@@ -63,6 +68,7 @@ export class Sections {
         .sort((one, other) => other.state_since.localeCompare(one.state_since)),
     );
     this.foreign.show(foreign);
+    this.details.keep(model.claims.values());
     this.claims.show([...model.claims.values()].sort((one, other) => one.key.localeCompare(other.key)));
     this.recorders.show([...model.recorders.values()].sort((one, other) => one.id.localeCompare(other.id)));
   }
@@ -207,24 +213,30 @@ function foreignTable(wishes: Wishes): Table<Broadcast> {
   );
 }
 
-function claimTable(wishes: Wishes): Table<Claim> {
+function claimTable(wishes: Wishes, details: ClaimDetails): Table<Claim> {
   return new Table<Claim>(
     "Claims",
     "Nobody holds a stream URL.",
     [
       {
         title: "Stream URL",
-        depends: ({ key, kind }) => key + kind,
-        cell: ({ key, kind }) => [
-          el("span", { class: "name key" }, key),
-          note(kind === "target" ? "pushed there" : "written here"),
+        depends: (row) => JSON.stringify([row.key, row.kind, row.id]),
+        cell: (row) => [disclosure(row, details), note(row.kind === "target" ? "pushed there" : "written here")],
+      },
+      {
+        title: "State",
+        depends: ({ state, block, contenders }) => JSON.stringify([state, block !== undefined, contenders?.length]),
+        cell: ({ state, block, contenders = [] }) => [
+          pill(...claimState(state)),
+          block && state !== "blocked" ? pill("Blocked", "bad") : null,
+          contenders.length > 0 ? note(`${contenders.length} waiting`) : null,
         ],
       },
-      { title: "State", depends: ({ state }) => state, cell: ({ state }) => [pill(...claimState(state))] },
       {
         title: "Holder",
-        depends: ({ holder, token }) => JSON.stringify([holder, token]),
-        cell: ({ holder, token }) => [holder, note(`token ${token}`)],
+        depends: ({ holder, token, state, block }) => JSON.stringify([holder, token, state, block?.reason]),
+        cell: ({ holder, token, state, block }) =>
+          state === "blocked" ? [`blocked by ${holder}`, note(block?.reason)] : [holder, note(`token ${token}`)],
       },
       { title: "Since", depends: (row) => row.since, cell: (row) => [since(row.since)] },
       {
@@ -245,13 +257,33 @@ function claimTable(wishes: Wishes): Table<Claim> {
         kind: "action",
         depends: ({ id, token, state, holder }) => JSON.stringify([id, token, state, holder]),
         cell: (row) => [
-          button("Release", `Release ${row.key}`, () => wishes.release(row), "quiet"),
+          row.state === "blocked"
+            ? button("Unblock", `Unblock ${row.key}`, () => wishes.unblock(row.key), "quiet")
+            : button("Release", `Release ${row.key}`, () => wishes.release(row), "quiet"),
           row.state === "blocked" ? null : button("Seize", `Seize ${row.key}`, () => wishes.seize(row), "quiet danger"),
         ],
       },
     ],
     ({ id }) => `claim-${id}`,
+    (row) => details.element(row),
   );
+}
+
+function disclosure(row: Claim, details: ClaimDetails): HTMLElement {
+  const button = el(
+    "button",
+    { type: "button", class: "disclose", title: "What happened", click: () => toggle() },
+    el("span", { class: "chevron", "aria-hidden": "true" }),
+    el("span", { class: "name key" }, row.key),
+  );
+  // The button stays, so that it keeps the focus.
+  const tell = () => button.setAttribute("aria-expanded", String(details.isOpen(row)));
+  const toggle = () => {
+    details.toggle(row);
+    tell();
+  };
+  tell();
+  return button;
 }
 
 function refusals({ refused_last_hour, last_refusal }: Claim): Child[] {

@@ -15,6 +15,8 @@ interface Line<Row> {
   readonly element: HTMLTableRowElement;
   readonly depends: string[];
   row: Row;
+  /** Below it, while something is open. */
+  below: HTMLTableRowElement | null;
 }
 
 export class Table<Row> {
@@ -29,6 +31,8 @@ export class Table<Row> {
     empty: string,
     private readonly columns: readonly Column<Row>[],
     private readonly idOf: (row: Row) => string,
+    /** What is open below a row. */
+    private readonly below: (row: Row) => HTMLElement | null = () => null,
   ) {
     const heads = columns.map((column) =>
       el(
@@ -53,18 +57,20 @@ export class Table<Row> {
     for (const [id, line] of this.lines) {
       if (wanted.has(id)) continue;
       line.element.remove();
+      line.below?.remove();
       this.lines.delete(id);
     }
-    rows.forEach((row, index) => {
-      const element = this.line(row);
-      if (this.body.children[index] !== element) this.body.insertBefore(element, this.body.children[index] ?? null);
-    });
+    rows
+      .flatMap((row) => this.line(row))
+      .forEach((element, index) => {
+        if (this.body.children[index] !== element) this.body.insertBefore(element, this.body.children[index] ?? null);
+      });
   }
 
-  private line(row: Row): HTMLElement {
+  private line(row: Row): HTMLElement[] {
     const id = this.idOf(row);
     const known = this.lines.get(id);
-    const line = known ?? { element: el("tr", { id, tabindex: "-1" }), depends: [], row };
+    const line = known ?? { element: el("tr", { id, tabindex: "-1" }), depends: [], row, below: null };
     line.row = row;
     this.columns.forEach((column, index) => {
       const depends = column.depends(row);
@@ -76,6 +82,20 @@ export class Table<Row> {
       else line.element.append(cell);
     });
     if (!known) this.lines.set(id, line);
-    return line.element;
+    return this.open(line);
+  }
+
+  private open(line: Line<Row>): HTMLElement[] {
+    const inside = this.below(line.row);
+    if (!inside) {
+      line.below?.remove();
+      line.below = null;
+      return [line.element];
+    }
+    if (line.below?.firstElementChild?.firstElementChild !== inside) {
+      line.below?.remove();
+      line.below = el("tr", { class: "below" }, el("td", { colspan: String(this.columns.length) }, inside));
+    }
+    return [line.element, line.below!];
   }
 }
