@@ -208,6 +208,10 @@ async fn rtmp_players_get_the_picture_at_once_from_the_last_keyframe() {
     assert!(!said.contains("rror"), "{said}");
     let decoding = Ffmpeg::run(30.0, &["-i", name, "-f", "null", "-"]).await.expect("it decodes");
     assert_eq!(decoding.trim(), "");
+    let probe = ffprobe_json(&["-show_streams", &url]).expect("ffprobe plays it");
+    let tracks: Vec<_> =
+        probe["streams"].as_array().expect("streams").iter().map(|it| &it["codec_type"]).collect();
+    assert_eq!(tracks.len(), 2, "picture and sound and nothing else: {tracks:?}");
 
     let mut player = Process::start("gst-launch-1.0", |command| {
         command.args(["-q", "rtmp2src", &format!("location={url}"), "!", "flvdemux", "!", "h264parse"]);

@@ -10,7 +10,7 @@ use crate::claim_desk::HolderOrder;
 use crate::clock;
 use crate::hub::{PlayerCount, Subscriber, WriteError};
 use media::StreamUrl;
-use rtmp::{Limits, Message, ServerConn, ServerEvent};
+use rtmp::{Limits, Message, MessageKind, ServerConn, ServerEvent};
 use std::future::{Future, pending};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -332,8 +332,10 @@ impl Connection {
         let first_ms = batch.items.first().map_or(0, |item| item.message.timestamp);
         if let Some(headers) = batch.headers {
             for header in [headers.metadata, headers.video, headers.audio].into_iter().flatten() {
-                // At the time of what follows, so that the player's clock does not step back.
-                let message = Message { timestamp: first_ms, ..header.message.clone() };
+                // At the time of what follows, so that the player's clock does not step back; but ffmpeg takes metadata of any
+                // other time than zero for a track of its own.
+                let timestamp = if header.message.kind == MessageKind::Data { 0 } else { first_ms };
+                let message = Message { timestamp, ..header.message.clone() };
                 if shared {
                     self.outbox.push(now, rtmp::shared_chunks(&message));
                 } else {
