@@ -96,8 +96,13 @@ impl Reconciler {
     fn left(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
         let Some(name) = self.registry.leave(moment(), connection) else { return };
-        warn!(recorder = %name, "recorder's control connection is lost");
-        for id in self.streams_of(&name) {
+        let carried = self.streams_of(&name);
+        if carried.is_empty() {
+            info!(recorder = %name, "a recorder without streams has gone");
+        } else {
+            warn!(recorder = %name, streams = carried.len(), "recorder's control connection is lost");
+        }
+        for id in carried {
             self.tell(id, Event::RecorderLost { recorder: name.clone() });
         }
         self.publish_recorder(&name);
