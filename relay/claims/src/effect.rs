@@ -1,6 +1,6 @@
 //! What the table wants done. Drained in order.
 
-use crate::{Change, ClaimId, ClaimKey, ContenderId, Event, FencingToken, Record, Refusal};
+use crate::{Change, ClaimId, ClaimKey, ContenderId, Event, FencingToken, Record, Refusal, Shown, Standing, Version};
 use std::time::Duration;
 
 /// The name of one save that the table waits for.
@@ -34,12 +34,43 @@ pub enum Effect {
     Save {
         /// The name to answer with.
         save: SaveId,
-        /// What to store, as [`Change::Put`].
+        /// What to store, as [`Change::Put`]. A shared store gives a new claim a token of its own in place of this one.
         record: Record,
+        /// Of a shared store: only in place of what is there under this version.
+        replaces: Version,
+        /// Of a shared store: who may follow the claim once it is stored.
+        standing: Standing,
     },
     /// Make this durable after everything before it; no answer. Were it lost, a restart would keep a claim or a block
     /// for its time once more, nothing worse.
     Persist(Change),
+    /// Tell the other relays, durably and after everything before it. Only with [`crate::Rules::shared`].
+    Show {
+        /// Whose claim.
+        key: ClaimKey,
+        /// What they must know of it.
+        shown: Shown,
+    },
+    /// Ask the relay that has this claim whether its publisher lives. Only with [`crate::Rules::shared`].
+    Ask {
+        /// Which claim.
+        key: ClaimKey,
+    },
+    /// Tell the relay that asked: the publisher lives. Only with [`crate::Rules::shared`].
+    Vouch {
+        /// Which claim.
+        key: ClaimKey,
+    },
+    /// End another relay's claim in an operator's or its owner's name, after the key's blocks are stored. Only with
+    /// [`crate::Rules::shared`].
+    Evict {
+        /// Which claim.
+        key: ClaimKey,
+        /// As it was heard of; a later one is not meant.
+        version: Version,
+        /// What its publisher is told.
+        why: String,
+    },
     /// Keep it, show it.
     Event(Event),
     /// A publisher may start. Everything before it is durable.

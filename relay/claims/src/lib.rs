@@ -10,7 +10,9 @@
 //! nothing that runs is disturbed. `LIFECYCLE.md` beside this crate draws the states.
 
 mod effect;
+mod abroad;
 mod event;
+pub mod fleet;
 mod holder;
 mod key;
 mod record;
@@ -21,6 +23,7 @@ mod rules;
 mod table;
 mod token;
 
+pub use abroad::{Foreign, Shown, Standing, Version};
 pub use effect::{Admission, Effect, SaveId};
 pub use event::{Event, What};
 pub use holder::{Holder, HolderId, Label};

@@ -62,6 +62,8 @@ pub struct Row {
     pub claim_id: ClaimId,
     /// Where it is in its life.
     pub state: RowState,
+    /// The other relay that has it, by public label; `None` for one of our own.
+    pub relay: Option<Label>,
     /// Its newest token; zero for a blocked key.
     pub token: FencingToken,
     /// Who has it; `None` for a blocked key and for a seized claim.

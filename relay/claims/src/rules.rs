@@ -63,6 +63,10 @@ pub struct Rules {
     pub keys_max: usize,
     /// How many holders may be blocked from one key; the block that ends first makes room.
     pub blocks_max: usize,
+    /// Whether other relays have claims in the same store, and must know who may follow whom.
+    pub shared: bool,
+    /// How long another relay may take to say whether its publisher lives, beyond the time of the probe itself.
+    pub ask_answer: Duration,
 }
 
 impl Default for Rules {
@@ -87,6 +91,8 @@ impl Default for Rules {
             waiting_max: 64,
             keys_max: 65_536,
             blocks_max: 16,
+            shared: false,
+            ask_answer: seconds(1),
         }
     }
 }

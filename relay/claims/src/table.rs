@@ -3,6 +3,7 @@
 //! Every call does its work on one key: first what time has done to it (`age`), then what is asked, then whoever waits
 //! on it is judged anew (`settle`). Effects collect in order and are drained with [`ClaimTable::poll_effect`].
 
+mod abroad;
 mod age;
 mod entry;
 mod grant;
@@ -139,10 +140,16 @@ impl ClaimTable {
         self.on_key(now, &key, |work| work.withdraw(contender));
     }
 
-    /// A save is durable.
+    /// A save is durable as it was.
     pub fn stored(&mut self, now: Instant, save: SaveId) {
         let Some(key) = self.by_save.remove(&save) else { return };
-        self.on_key(now, &key, |work| work.stored(save));
+        self.on_key(now, &key, |work| work.stored(save, None));
+    }
+
+    /// A save is durable in a shared store, which gave it this token.
+    pub fn stored_as(&mut self, now: Instant, save: SaveId, token: FencingToken) {
+        let Some(key) = self.by_save.remove(&save) else { return };
+        self.on_key(now, &key, |work| work.stored(save, Some(token)));
     }
 
     /// A save failed, or nobody knows: the winner is refused and everything stays as it was.
@@ -333,6 +340,8 @@ impl ClaimTable {
         work.age();
         let result = act(&mut work);
         work.settle();
+        work.settle_contest();
+        work.show();
         let after = entry.indexed();
         if before != after {
             for id in before.claims.iter().flatten() {
@@ -348,7 +357,7 @@ impl ClaimTable {
                 self.by_token.insert(token, key.clone());
             }
         }
-        let due = entry.deadline(&self.rules);
+        let due = entry.deadline(&self.rules, self.now);
         if entry.scheduled != due {
             if let Some(at) = entry.scheduled {
                 self.deadlines.remove(&(at, key.clone()));
@@ -418,6 +427,11 @@ impl Work<'_> {
 
     fn renew(&mut self, id: ClaimId, keep: Duration) -> Result<Duration, RenewError> {
         let keep = keep.min(self.rules.keep_max);
+        let is_abroad = self.entry.abroad.as_ref().is_some_and(|abroad| abroad.foreign.record.claim_id == id);
+        if is_abroad {
+            // Its holder's publisher is at another relay, which keeps it.
+            return Ok(keep);
+        }
         let Some(claim) = self.entry.claim.as_mut().filter(|claim| claim.id == id) else {
             return Err(RenewError::Unknown);
         };
@@ -433,6 +447,10 @@ impl Work<'_> {
     }
 
     fn release(&mut self, id: ClaimId, why: &str) -> bool {
+        if self.entry.abroad.as_ref().is_some_and(|abroad| abroad.foreign.record.claim_id == id) {
+            self.evict(why);
+            return true;
+        }
         let Some(claim) = self.entry.claim.as_ref().filter(|claim| claim.id == id) else { return false };
         if let Some(token) = claim.writer() {
             self.disconnect(token, "the claim was released");

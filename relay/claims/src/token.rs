@@ -59,6 +59,11 @@ impl TokenSource {
     }
 
     /// The next token; `None` after the last number of all, since wrapping would reuse one.
+    /// Goes on above a token that a shared store gave.
+    pub(crate) fn raise(&mut self, token: FencingToken) {
+        self.last = self.last.max(token.0);
+    }
+
     pub(crate) fn next(&mut self) -> Option<FencingToken> {
         self.last = self.last.checked_add(1)?;
         Some(FencingToken(self.last))

@@ -7,46 +7,19 @@
 #![allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic and tell how it came to that")]
 
+#[path = "support/dice.rs"]
+mod dice;
 #[path = "support/world.rs"]
 mod world;
 
 use claims::{ClaimId, ClaimKey, ContenderId, FencingToken, Holder, Label, Rules, Ticket};
+use dice::{Dice, Teller, number};
 use std::time::{Duration, Instant};
 use world::{Asking, World};
 
 const STEPS_PER_LIFE: u32 = 400;
 const STEPS: u32 = 1_000_000;
 const KEYS: u64 = 3;
-
-/// Random numbers that are the same everywhere (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        (self.roll() >> 33) % end.max(1)
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-
-    fn pick<T: Clone>(&mut self, from: impl IntoIterator<Item = T>) -> Option<T> {
-        let all: Vec<T> = from.into_iter().collect();
-        let at = usize::try_from(self.below(all.len() as u64)).ok()?;
-        all.get(at).cloned()
-    }
-
-    fn millis(&mut self, end: u64) -> Duration {
-        Duration::from_millis(self.below(end))
-    }
-}
 
 fn key(number: u64) -> ClaimKey {
     match number {
@@ -160,23 +133,9 @@ fn step(world: &mut World, dice: &mut Dice) {
     }
 }
 
-/// Says which life it was, should it end in a panic.
-struct Teller(u64);
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("this life again: SLUICE_MODEL_SEED={}", self.0);
-        }
-    }
-}
-
 fn live(seed: u64, start: Instant, steps: u32) {
     let _teller = Teller(seed);
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    for _ in 0..8 {
-        dice.roll();
-    }
+    let mut dice = Dice::new(seed);
     let mut world = World::new(rules(&mut dice), start);
     for _ in 0..steps {
         step(&mut world, &mut dice);
@@ -199,10 +158,6 @@ fn rules(dice: &mut Dice) -> Rules {
         rules.probe_quiet = Duration::from_secs(4);
     }
     rules
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 #[test]

@@ -319,7 +319,7 @@ impl DeskTask {
     fn carry_out(&mut self) {
         while let Some(effect) = self.table.poll_effect() {
             match effect {
-                Effect::Save { save, record } => {
+                Effect::Save { save, record, .. } => {
                     let write = ClaimWrite::Change(Change::Put(record));
                     if let Err(error) = self.write(Written::Save(save), write) {
                         warn!(%error, "a claim could not be stored");
@@ -332,6 +332,7 @@ impl DeskTask {
                         self.offer_again(key);
                     }
                 }
+                Effect::Show { .. } | Effect::Ask { .. } | Effect::Vouch { .. } | Effect::Evict { .. } => {}
                 Effect::Event(event) => self.event(event),
                 Effect::Admitted { contender, key, claim_id, token, kind } => {
                     self.shared.set_writer(&key, self.table.writer(&key));

@@ -3,7 +3,7 @@
 use super::entry::{Audition, Claim, Entry, KeyBlock, Phase};
 use super::judge::preempts_from;
 use super::{Work, entry};
-use crate::{BlockRecord, Change, Effect, Reason, Record, Rules, What};
+use crate::{BlockRecord, Change, Effect, Reason, Record, Rules, Standing, What};
 use std::time::Instant;
 
 impl Work<'_> {
@@ -132,7 +132,7 @@ impl Entry {
     }
 
     /// When time has something to do here.
-    pub(super) fn deadline(&self, rules: &Rules) -> Option<Instant> {
+    pub(super) fn deadline(&self, rules: &Rules, now: Option<Instant>) -> Option<Instant> {
         let claim = self.claim.as_ref();
         let ticket = claim.and_then(|claim| claim.ticket).map(|(_, until)| until);
         let kept = claim.and_then(|claim| claim.kept).map(|kept: entry::Kept| kept.until);
@@ -143,7 +143,8 @@ impl Entry {
                 Some(connection.answer_until(rules).map_or(silent, |answer| answer.min(silent)))
             }
             Phase::Lingering { until, open_at } => {
-                let somebody_waits = !self.waiting.is_empty() && self.saving.is_none();
+                let is_untold = rules.shared && claim.kept.is_none() && claim.shown.standing != Standing::Open;
+                let somebody_waits = (!self.waiting.is_empty() || is_untold) && self.saving.is_none();
                 // Whoever waits here waits for the opening: were it past, it would have been judged and be gone.
                 Some(if somebody_waits { *open_at.min(until) } else { *until })
             }
@@ -151,6 +152,7 @@ impl Entry {
         });
         let blocks = self.blocks.iter().map(|block| block.until).min();
         let waiting = self.waiting.iter().map(|waiting| waiting.give_up).min();
+        let abroad = self.abroad.as_ref().and_then(|abroad| abroad.deadline(self, rules, now));
         let preempts = |claim| {
             let waiting = self.waiting.iter().filter(|waiting| waiting.audition == Audition::NotAsked);
             waiting.filter_map(|waiting| preempts_from(claim, rules, &waiting.request)).min()
@@ -159,6 +161,6 @@ impl Entry {
         let preempts = claim.filter(|_| self.saving.is_none()).and_then(preempts);
         // With a claim the refusals are forgotten when next they matter.
         let refusals = if claim.is_none() { self.refusals.deadline(rules) } else { None };
-        [ticket, kept, phase, blocks, waiting, preempts, refusals].into_iter().flatten().min()
+        [ticket, kept, phase, blocks, waiting, preempts, refusals, abroad].into_iter().flatten().min()
     }
 }

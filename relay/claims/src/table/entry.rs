@@ -1,9 +1,10 @@
 //! One key: its claim, who waits for it, who is kept off it.
 
+use super::abroad::Abroad;
 use super::refusals::Refusals;
 use crate::{
     BlockRecord, ClaimId, ClaimKey, ContenderId, FencingToken, Holder, HolderId, Label, Origin, Publish,
-    Record, Reserve, Rules, SaveId, Ticket, Timing,
+    Record, Reserve, Rules, SaveId, Shown, Ticket, Timing,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,6 +13,10 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Entry {
     pub(super) claim: Option<Claim>,
+    /// Another relay's claim; then there is none of our own.
+    pub(super) abroad: Option<Abroad>,
+    /// Whether another relay asks if our publisher lives, and has no answer yet.
+    pub(super) is_contested: bool,
     /// The winner whose grant is being made durable. Everybody else waits meanwhile.
     pub(super) saving: Option<Saving>,
     pub(super) waiting: VecDeque<Waiting>,
@@ -39,6 +44,8 @@ pub(super) struct Claim {
     pub(super) ticket: Option<(Ticket, Instant)>,
     pub(super) timing: Timing,
     pub(super) flaps: Flaps,
+    /// What other relays know of it.
+    pub(super) shown: Shown,
 }
 
 /// A reservation.
@@ -245,8 +252,12 @@ impl Entry {
 
     pub(super) fn indexed(&self) -> Indexed {
         let claim = self.claim.as_ref();
+        let abroad = self.abroad.as_ref().map(|abroad| abroad.foreign.record.claim_id);
         Indexed {
-            claims: [claim.map(|claim| claim.id), self.key_block().map(|block| block.record.id)],
+            claims: [
+                claim.map(|claim| claim.id).or(abroad),
+                self.key_block().map(|block| block.record.id),
+            ],
             token: claim.map(|claim| claim.token),
         }
     }
@@ -254,6 +265,7 @@ impl Entry {
     /// Whether nothing would be lost with it.
     pub(super) fn is_idle(&self) -> bool {
         self.claim.is_none()
+            && self.abroad.is_none()
             && self.saving.is_none()
             && self.waiting.is_empty()
             && self.blocks.is_empty()

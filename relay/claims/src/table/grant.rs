@@ -5,7 +5,8 @@ use super::judge::{Verdict, judge};
 use super::refusals::{Answer, Last};
 use super::{Work, told};
 use crate::{
-    Admission, Effect, Event, FencingToken, Publish, Reason, Record, Refusal, Reserve, SaveId, What,
+    Admission, ClaimId, Effect, Event, FencingToken, Publish, Reason, Record, Refusal, Reserve, SaveId, Shown,
+    Standing, What,
 };
 use std::time::Duration;
 
@@ -37,11 +38,15 @@ impl Work<'_> {
                     self.effects.push_back(Effect::Audition { contender });
                     at += 1;
                 }
+                Verdict::Ask => {
+                    self.ask_abroad();
+                    at += 1;
+                }
             }
         }
     }
 
-    fn probe(&mut self) {
+    pub(super) fn probe(&mut self) {
         let Some(claim) = &mut self.entry.claim else { return };
         let Phase::Live(connection) = &mut claim.phase else { return };
         connection.probed = Some(self.now);
@@ -57,7 +62,15 @@ impl Work<'_> {
         let save = SaveId(*self.next_save);
         *self.next_save += 1;
         self.by_save.insert(save, self.key.clone());
-        self.effects.push_back(Effect::Save { save, record: record.clone() });
+        let standing = match &waiting.request {
+            Request::Publish(_) => Standing::Held,
+            Request::Reserve(_) => {
+                let own = self.own_claim(&waiting.request);
+                own.map_or(Standing::Reserved, |claim| claim.standing(self.now))
+            }
+        };
+        let replaces = self.entry.replaces();
+        self.effects.push_back(Effect::Save { save, record: record.clone(), replaces, standing });
         self.entry.saving = Some(Saving { save, waiting, record, withdrawn: false, dirty: false });
     }
 
@@ -65,16 +78,20 @@ impl Work<'_> {
     fn record_for(&mut self, request: &Request) -> Option<Record> {
         let origin = request.origin();
         let own = self.own_claim(request);
-        let mut holder = own.map_or(&origin.holder, |claim| &claim.holder).clone();
+        let abroad = self.own_abroad(request);
+        let known = own.map(|claim| &claim.holder).or_else(|| abroad.map(|record| &record.holder));
+        let mut holder = known.unwrap_or(&origin.holder).clone();
         holder.incarnation = holder.incarnation.max(origin.holder.incarnation);
         let (keep, published) = match request {
+            // Another relay's renewals do not reach us.
             Request::Publish(_) => (own.and_then(|claim| claim.kept).map(|kept| kept.keep), true),
             Request::Reserve(reserve) => {
                 (Some(self.keep_of(reserve)), own.is_some_and(|claim| claim.published))
             }
         };
-        let (claim_id, since_unix_ms) =
-            own.map_or((origin.fresh_id, origin.unix_ms), |claim| (claim.id, claim.since_unix_ms));
+        let known = own.map(|claim| (claim.id, claim.since_unix_ms));
+        let known = known.or_else(|| abroad.map(|record| (record.claim_id, record.since_unix_ms)));
+        let (claim_id, since_unix_ms) = known.unwrap_or((origin.fresh_id, origin.unix_ms));
         let same_token = own.filter(|_| matches!(request, Request::Reserve(_))).map(|claim| claim.token);
         let token = match same_token {
             Some(token) => token,
@@ -91,20 +108,36 @@ impl Work<'_> {
         is_own.then_some(claim)
     }
 
+    /// The claim that the request's holder has at another relay.
+    fn own_abroad(&self, request: &Request) -> Option<&Record> {
+        let record = &self.entry.abroad.as_ref()?.foreign.record;
+        record.holder.is_same(&request.origin().holder).then_some(record)
+    }
+
+    /// The id that the request's claim has, or will have.
+    fn id_for(&self, request: &Request) -> ClaimId {
+        let own = self.own_claim(request).map(|claim| claim.id);
+        let abroad = || self.own_abroad(request).map(|record| record.claim_id);
+        own.or_else(abroad).unwrap_or(request.origin().fresh_id)
+    }
+
     fn keep_of(&self, reserve: &Reserve) -> Duration {
         reserve.keep.min(self.rules.keep_max)
     }
 
     /// The grant is durable: lets the winner in, unless something happened meanwhile that forbids it.
-    pub(super) fn stored(&mut self, save: SaveId) {
+    pub(super) fn stored(&mut self, save: SaveId, token: Option<FencingToken>) {
         let Some(saving) = self.entry.saving.take_if(|saving| saving.save == save) else { return };
-        let Saving { waiting, record, withdrawn, dirty, .. } = saving;
+        let Saving { waiting, mut record, withdrawn, dirty, .. } = saving;
+        if let Some(token) = token {
+            record.token = token;
+            self.tokens.raise(token);
+        }
         if withdrawn {
             self.persist();
             return;
         }
-        let own = self.own_claim(&waiting.request).map(|claim| claim.id);
-        let still_true = own.unwrap_or(waiting.request.origin().fresh_id) == record.claim_id;
+        let still_true = self.id_for(&waiting.request) == record.claim_id;
         let still_wins = still_true && judge(self.entry, self.rules, self.now, &waiting) == Verdict::Admit;
         if !still_wins {
             // What was stored is not so. The truth is written, and the contender is judged anew before all others.
@@ -113,6 +146,8 @@ impl Work<'_> {
             return;
         }
         self.by_contender.remove(&waiting.contender());
+        // Whatever another relay had is replaced in the store.
+        self.entry.abroad = None;
         match waiting.request {
             Request::Publish(publish) => self.admit(publish, record),
             Request::Reserve(reserve) => self.keep(reserve, record),
@@ -177,7 +212,17 @@ impl Work<'_> {
         let holder = record.holder.clone();
         let phase = Phase::Live(Connection::new(self.now));
         self.entry.claim =
-            Some(Claim { token, holder, phase, published: true, ticket: None, timing, flaps, ..before });
+            Some(Claim {
+                token,
+                holder,
+                phase,
+                published: true,
+                ticket: None,
+                timing,
+                flaps,
+                shown: Shown { standing: Standing::Held, ticket: None },
+                ..before
+            });
         self.event(what, why);
         kind
     }
@@ -227,7 +272,8 @@ impl Work<'_> {
                     self.displace(before, &record);
                 }
                 let claim = self.new_claim(&record, Phase::Reserved);
-                self.entry.claim = Some(Claim { kept, ..claim });
+                let shown = Shown { standing: Standing::Reserved, ticket: None };
+                self.entry.claim = Some(Claim { kept, shown, ..claim });
                 self.event(What::Granted, "reserved");
             }
         }
@@ -254,6 +300,7 @@ impl Work<'_> {
             ticket: None,
             timing: self.rules.timing,
             flaps: Flaps::default(),
+            shown: Shown { standing: Standing::Held, ticket: None },
         }
     }
 
@@ -261,13 +308,15 @@ impl Work<'_> {
     pub(super) fn refuse(&mut self, request: &Request, reason: Reason) {
         let origin = request.origin();
         self.by_contender.remove(&origin.contender);
-        let claim = self.entry.claim.as_ref();
+        let here = self.entry.claim.as_ref().map(|claim| (claim.holder.label.clone(), claim.since_unix_ms));
+        let abroad = self.entry.abroad.as_ref().map(|abroad| &abroad.foreign.record);
+        let abroad = abroad.map(|record| (record.holder.label.clone(), record.since_unix_ms));
         let names_holder = matches!(reason, Reason::Held | Reason::Reserved | Reason::Stale | Reason::Shared);
-        let claim = claim.filter(|_| names_holder);
+        let named = here.or(abroad).filter(|_| names_holder);
         let refusal = Refusal {
             reason,
-            holder: claim.map(|claim| claim.holder.label.clone()),
-            since_unix_ms: claim.map(|claim| claim.since_unix_ms),
+            since_unix_ms: named.as_ref().map(|(_, since)| *since),
+            holder: named.map(|(label, _)| label),
             reference: origin.reference,
         };
         let last =

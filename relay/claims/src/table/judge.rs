@@ -1,7 +1,8 @@
 //! Who may have the key: the rules in their order, and nothing else.
 
+use super::abroad::judge_abroad;
 use super::entry::{Audition, Claim, Entry, Phase, Request, Waiting};
-use crate::{Reason, Rules};
+use crate::{Holder, Reason, Rules};
 use std::time::Instant;
 
 /// The decision about one contender, as things are now.
@@ -17,6 +18,8 @@ pub(super) enum Verdict {
     Probe,
     /// It must show a keyframe first.
     Audition,
+    /// The relay that has the claim must say whether its publisher lives.
+    Ask,
 }
 
 /// Judges one contender. Pure: same state, same verdict.
@@ -30,9 +33,12 @@ pub(super) fn judge(entry: &Entry, rules: &Rules, now: Instant, waiting: &Waitin
     }
     if let Request::Publish(publish) = &waiting.request
         && let Some(only) = publish.only
-        && entry.claim.as_ref().is_none_or(|claim| claim.id != only || !claim.holder.is_same(holder))
+        && !is_its_own(entry, only, holder)
     {
         return Verdict::Refuse(Reason::Gone);
+    }
+    if let Some(abroad) = &entry.abroad {
+        return judge_abroad(abroad, rules, now, waiting);
     }
     let Some(claim) = &entry.claim else { return Verdict::Admit };
     if matches!(claim.phase, Phase::Vacant { .. }) {
@@ -54,6 +60,14 @@ pub(super) fn judge(entry: &Entry, rules: &Rules, now: Instant, waiting: &Waitin
     judge_stranger(claim, rules, now)
 }
 
+/// Whether the key's claim, here or at another relay, is this one and this holder's.
+fn is_its_own(entry: &Entry, only: crate::ClaimId, holder: &Holder) -> bool {
+    let here = entry.claim.as_ref().map(|claim| (claim.id, &claim.holder));
+    let abroad = entry.abroad.as_ref().map(|abroad| &abroad.foreign.record);
+    let abroad = abroad.map(|record| (record.claim_id, &record.holder));
+    here.or(abroad).is_some_and(|(id, has)| id == only && has.is_same(holder))
+}
+
 fn judge_same(claim: &Claim, rules: &Rules, now: Instant, request: &Request) -> Verdict {
     let Request::Publish(publish) = request else { return Verdict::Admit };
     if publish.origin.holder.incarnation < claim.holder.incarnation {
@@ -68,7 +82,7 @@ fn judge_same(claim: &Claim, rules: &Rules, now: Instant, request: &Request) -> 
     Verdict::Admit
 }
 
-fn judge_stranger(claim: &Claim, rules: &Rules, now: Instant) -> Verdict {
+pub(super) fn judge_stranger(claim: &Claim, rules: &Rules, now: Instant) -> Verdict {
     match claim.phase {
         Phase::Reserved => Verdict::Refuse(Reason::Reserved),
         // Its stream renews it, so the holder is alive whatever its publisher is.
@@ -105,9 +119,12 @@ fn may_preempt(claim: &Claim, rules: &Rules, now: Instant, request: &Request) ->
 
 /// From when on a contender's priority lets it displace the holder, if ever.
 pub(super) fn preempts_from(claim: &Claim, rules: &Rules, request: &Request) -> Option<Instant> {
-    let Request::Publish(publish) = request else { return None };
-    let outranks = publish.preempt
-        && publish.origin.holder.priority > claim.holder.priority
-        && !claim.holder.is_same(&publish.origin.holder);
-    outranks.then(|| claim.held_since + rules.preempt_gate)
+    outranks(&claim.holder, request).then(|| claim.held_since + rules.preempt_gate)
+}
+
+/// Whether a contender's priority is higher than another holder's, and its app lets that count.
+pub(super) fn outranks(holder: &Holder, request: &Request) -> bool {
+    let Request::Publish(publish) = request else { return false };
+    let contender = &publish.origin.holder;
+    publish.preempt && contender.priority > holder.priority && !holder.is_same(contender)
 }

@@ -95,11 +95,20 @@ impl ClaimTable {
 
 impl Work<'_> {
     fn expect(&self, id: ClaimId, expected: FencingToken) -> Result<(), OperatorError> {
-        let claim = self.entry.claim.as_ref().filter(|claim| claim.id == id).ok_or(OperatorError::Unknown)?;
-        if claim.token == expected { Ok(()) } else { Err(OperatorError::Stale { newest: claim.token }) }
+        let here = self.entry.claim.as_ref().map(|claim| (claim.id, claim.token));
+        let abroad = self.entry.abroad.as_ref().map(|abroad| &abroad.foreign.record);
+        let known = here.or_else(|| abroad.map(|record| (record.claim_id, record.token)));
+        let (_, newest) = known.filter(|(known, _)| *known == id).ok_or(OperatorError::Unknown)?;
+        if newest == expected { Ok(()) } else { Err(OperatorError::Stale { newest }) }
     }
 
     fn seize(&mut self, operator: &Label, reason: &str, unix_ms: i64) {
+        if let Some(abroad) = &self.entry.abroad {
+            let (id, holder) = (abroad.foreign.record.claim_id, abroad.foreign.record.holder.id());
+            self.keep_off(self.seizure(id, holder, operator, reason, unix_ms));
+            self.evict(&format!("taken over by operator {}", by(operator, reason)));
+            return;
+        }
         let Some(claim) = &mut self.entry.claim else { return };
         if matches!(claim.phase, Phase::Vacant { .. }) {
             return;
@@ -115,15 +124,27 @@ impl Work<'_> {
         if let Some(token) = writer {
             self.disconnect(token, &format!("taken over {why}"));
         }
+        // The block first: nobody may find the key free and not know who is kept off it.
+        self.keep_off(self.seizure(id, holder, operator, reason, unix_ms));
         self.persist();
-        self.keep_off(BlockRecord {
+    }
+
+    fn seizure(
+        &self,
+        id: ClaimId,
+        holder: HolderId,
+        operator: &Label,
+        reason: &str,
+        since_unix_ms: i64,
+    ) -> BlockRecord {
+        BlockRecord {
             id,
             holder: Some(holder),
             operator: operator.clone(),
             reason: super::told(reason),
-            since_unix_ms: unix_ms,
+            since_unix_ms,
             lasts: self.rules.block,
-        });
+        }
     }
 
     fn block(&mut self, block: Block) {

@@ -1,15 +1,18 @@
 //! One key as people see it.
 
 use super::entry::{Claim, Entry, KeyBlock, Phase};
-use crate::{ClaimKey, Contender, FencingToken, KeyBlocked, Label, LastRefusal, Row, RowState, Rules};
+use crate::{
+    ClaimKey, Contender, FencingToken, Foreign, KeyBlocked, Label, LastRefusal, Row, RowState, Rules, Standing,
+};
 use std::time::Instant;
 
 /// The key's row, if there is a claim on it or a block of it.
 pub(super) fn row(key: &ClaimKey, entry: &Entry, now: Instant, rules: &Rules) -> Option<Row> {
-    match (&entry.claim, entry.key_block()) {
-        (Some(claim), _) => Some(of_claim(key, entry, claim, now, rules)),
-        (None, Some(block)) => Some(of_block(key, entry, block, now)),
-        (None, None) => None,
+    match (&entry.claim, &entry.abroad, entry.key_block()) {
+        (Some(claim), _, _) => Some(of_claim(key, entry, claim, now, rules)),
+        (None, Some(abroad), _) => Some(of_abroad(key, entry, &abroad.foreign, now)),
+        (None, None, Some(block)) => Some(of_block(key, entry, block, now)),
+        (None, None, None) => None,
     }
 }
 
@@ -32,6 +35,7 @@ fn of_claim(key: &ClaimKey, entry: &Entry, claim: &Claim, now: Instant, rules: &
         key: key.clone(),
         claim_id: claim.id,
         state,
+        relay: None,
         token: claim.token,
         holder,
         label,
@@ -45,12 +49,37 @@ fn of_claim(key: &ClaimKey, entry: &Entry, claim: &Claim, now: Instant, rules: &
     }
 }
 
+fn of_abroad(key: &ClaimKey, entry: &Entry, foreign: &Foreign, now: Instant) -> Row {
+    let record = &foreign.record;
+    Row {
+        key: key.clone(),
+        claim_id: record.claim_id,
+        state: match foreign.shown.standing {
+            Standing::Reserved => RowState::Reserved,
+            Standing::Held => RowState::Live,
+            Standing::Open => RowState::Lingering,
+        },
+        relay: Some(foreign.relay.clone()),
+        token: record.token,
+        holder: Some(record.holder.clone()),
+        label: record.holder.label.clone(),
+        since_unix_ms: record.since_unix_ms,
+        silent: None,
+        ends_in: None,
+        block: entry.key_block().map(|block| blocked(block, now)),
+        contenders: contenders(entry),
+        refused_last_hour: entry.refusals.last_hour(now),
+        last_refusal: last_refusal(entry, now),
+    }
+}
+
 fn of_block(key: &ClaimKey, entry: &Entry, block: &KeyBlock, now: Instant) -> Row {
     let shown = blocked(block, now);
     Row {
         key: key.clone(),
         claim_id: block.record.id,
         state: RowState::Blocked,
+        relay: None,
         token: FencingToken::new(0),
         holder: None,
         label: block.record.operator.clone(),

@@ -460,8 +460,13 @@ impl World {
         let effects: Vec<_> = std::iter::from_fn(|| self.table.poll_effect()).collect();
         for (at, effect) in effects.iter().enumerate() {
             match effect {
-                Effect::Save { save, record } => self.writes.push_back(Write::Save(*save, record.clone())),
+                Effect::Save { save, record, .. } => {
+                    self.writes.push_back(Write::Save(*save, record.clone()));
+                }
                 Effect::Persist(change) => self.writes.push_back(Write::Persist(change.clone())),
+                Effect::Show { .. } | Effect::Ask { .. } | Effect::Vouch { .. } | Effect::Evict { .. } => {
+                    panic!("a table with a store of its own speaks to other relays: {effect:?}");
+                }
                 Effect::Event(event) => self.check_event(event),
                 Effect::Probe { token } => {
                     let connection = self.connections.get_mut(token).expect("a probe goes to a publisher");
