@@ -3,6 +3,7 @@
 pub(crate) mod follow;
 mod sampler;
 
+use crate::access::{AccessRules, Crowd};
 use crate::admission::Admission;
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
@@ -106,7 +107,8 @@ pub(crate) async fn start(
         tasks: users.clone(),
         stop: stop.clone(),
     };
-    let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
+    let admission =
+        Admission { access: AccessRules::new(&config.app), grants: grants.clone(), desk: desk.clone() };
     let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
     let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
     let pushes = Pushes::new(push::Parts {
@@ -179,6 +181,8 @@ pub(crate) async fn start(
         metrics,
         player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
         connections_max: config.rtmp.connections_max,
+        limits: config.rtmp.wire_limits(),
+        crowd: Crowd::new(config.rtmp.crowd_limits()),
     });
     users.spawn(rtmp.serve(doors.rtmp, stop));
     Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })
