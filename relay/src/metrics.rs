@@ -3,13 +3,14 @@
 //! Labels have few values: never a stream's name, an address or a token.
 
 use crate::access::TooMany;
+use crate::hooks::HookFigures;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a publisher was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -22,6 +23,8 @@ pub enum RefusedFor {
     Grant,
     /// Another holds the claim.
     Held,
+    /// Its application's hook said no, or nothing.
+    Hook,
     /// The relay is full, draining, or its store is out of reach.
     Unavailable,
 }
@@ -92,6 +95,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Claims now.
     pub claims: Gauge,
+    /// Calls of hooks.
+    pub hooks: Arc<HookFigures>,
     /// Recorders connected now.
     pub recorders: Gauge,
     /// Places for further streams on connected recorders.
@@ -157,8 +162,10 @@ impl Metrics {
         let recorders: Gauge = figure!("recorders", "Recorders connected now");
         let recorder_spares: Gauge =
             figure!("recorder_spares", "Places for further streams on connected recorders");
+        let hooks = Arc::new(HookFigures::register(&mut registry));
         Self {
             registry: Mutex::new(registry),
+            hooks,
             rtmp_connections,
             rtmp_connections_refused,
             address_refused,

@@ -116,6 +116,19 @@ impl App {
         self.name == app || self.name == "*"
     }
 
+    /// The URLs of its hooks.
+    pub fn hooks(&self) -> impl Iterator<Item = &Endpoint> {
+        let all = [
+            &self.on_publish,
+            &self.on_play,
+            &self.on_publish_done,
+            &self.on_play_done,
+            &self.on_done,
+            &self.on_update,
+        ];
+        all.into_iter().flatten()
+    }
+
     /// The token that somebody shows, if it lets it do this.
     #[must_use]
     pub fn token(&self, asker: Asker<'_>, wanted: TokenUse) -> Option<&AppToken> {
