@@ -3,12 +3,14 @@
 pub(crate) mod follow;
 mod sampler;
 
+use crate::access::{AccessRules, Crowd};
 use crate::admission::Admission;
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
 use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
+use crate::hooks::{self, HookPushes, Hooks};
 use crate::http_api::{self, Api};
 use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
@@ -106,9 +108,8 @@ pub(crate) async fn start(
         tasks: users.clone(),
         stop: stop.clone(),
     };
-    let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
     let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
-    let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
+    let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), told_address.clone()));
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
@@ -117,6 +118,23 @@ pub(crate) async fn start(
         tasks: users.clone(),
         stop: stop.clone(),
     });
+    let hooks = Hooks::start(hooks::Parts {
+        apps: &config.app,
+        hub: hub.clone(),
+        figures: metrics.hooks.clone(),
+        tasks: users.clone(),
+        stop: stop.clone(),
+    })
+    .context("make the hooks' HTTP client")?;
+    let hook_pushes = HookPushes::new(Arc::new(pushes.clone()));
+    users.spawn(hook_pushes.clone().follow(desk.clone(), stop.clone()));
+    let admission = Admission {
+        access: AccessRules::new(&config.app),
+        grants: grants.clone(),
+        desk: desk.clone(),
+        hooks,
+        hook_pushes,
+    };
     let (streams, reconciler) = Reconciler::load(streams::Parts {
         claims: claims.clone(),
         documents: Arc::new(store.clone()),
@@ -179,6 +197,8 @@ pub(crate) async fn start(
         metrics,
         player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
         connections_max: config.rtmp.connections_max,
+        limits: config.rtmp.wire_limits(),
+        crowd: Crowd::new(config.rtmp.crowd_limits()),
     });
     users.spawn(rtmp.serve(doors.rtmp, stop));
     Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })

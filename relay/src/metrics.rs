@@ -2,13 +2,15 @@
 //!
 //! Labels have few values: never a stream's name, an address or a token.
 
+use crate::access::TooMany;
+use crate::hooks::HookFigures;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a publisher was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -21,6 +23,8 @@ pub enum RefusedFor {
     Grant,
     /// Another holds the claim.
     Held,
+    /// Its application's hook said no, or nothing.
+    Hook,
     /// The relay is full, draining, or its store is out of reach.
     Unavailable,
 }
@@ -30,6 +34,13 @@ pub enum RefusedFor {
 pub struct Reason {
     /// Why.
     pub reason: RefusedFor,
+}
+
+/// A label of [`Metrics::address_refused`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Bound {
+    /// Which bound an address had reached.
+    pub bound: TooMany,
 }
 
 /// A label of [`Metrics::pushes`].
@@ -46,6 +57,8 @@ pub struct Metrics {
     pub rtmp_connections: Gauge,
     /// RTMP connections closed at once because there were too many.
     pub rtmp_connections_refused: Counter,
+    /// RTMP connections and attempts to publish refused because one address had too many.
+    pub address_refused: Family<Bound, Counter>,
     /// RTMP connections ended because of what the peer sent.
     pub rtmp_protocol_errors: Counter,
     /// Bytes read from publishers and players.
@@ -82,6 +95,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Claims now.
     pub claims: Gauge,
+    /// Calls of hooks.
+    pub hooks: Arc<HookFigures>,
     /// Recorders connected now.
     pub recorders: Gauge,
     /// Places for further streams on connected recorders.
@@ -121,6 +136,8 @@ impl Metrics {
         let rtmp_connections: Gauge = figure!("rtmp_connections", "RTMP connections now");
         let rtmp_connections_refused: Counter =
             figure!("rtmp_connections_refused", "RTMP connections closed because there were too many");
+        let address_refused: Family<Bound, Counter> =
+            figure!("rtmp_address_refused", "RTMP connections and attempts refused by a bound per address");
         let rtmp_protocol_errors: Counter =
             figure!("rtmp_protocol_errors", "RTMP connections ended because of what the peer sent");
         let rtmp_received: Counter = figure!("rtmp_received", "Bytes read from RTMP peers", Unit::Bytes);
@@ -145,10 +162,13 @@ impl Metrics {
         let recorders: Gauge = figure!("recorders", "Recorders connected now");
         let recorder_spares: Gauge =
             figure!("recorder_spares", "Places for further streams on connected recorders");
+        let hooks = Arc::new(HookFigures::register(&mut registry));
         Self {
             registry: Mutex::new(registry),
+            hooks,
             rtmp_connections,
             rtmp_connections_refused,
+            address_refused,
             rtmp_protocol_errors,
             rtmp_received,
             rtmp_sent,

@@ -7,10 +7,11 @@
 mod connection;
 mod outbox;
 
+use crate::access::{Crowd, Place};
 use crate::admission::Admission;
 use crate::clock;
 use crate::hub::Hub;
-use crate::metrics::Metrics;
+use crate::metrics::{Bound, Metrics};
 use crate::output::Outputs;
 use connection::Connection;
 use prometheus_client::metrics::gauge::Gauge;
@@ -40,6 +41,10 @@ pub struct RtmpServer {
     pub player_lag_ms_max: i64,
     /// How many connections at once; further ones are closed at once.
     pub connections_max: usize,
+    /// The bounds of one connection.
+    pub limits: rtmp::Limits,
+    /// How many connections one address may have.
+    pub crowd: Crowd,
 }
 
 impl RtmpServer {
@@ -64,12 +69,20 @@ impl RtmpServer {
                 self.metrics.rtmp_connections_refused.inc();
                 continue;
             };
+            let at = match self.crowd.enter(peer.ip(), clock::now()) {
+                Ok(at) => at,
+                Err(bound) => {
+                    self.metrics.address_refused.get_or_create(&Bound { bound }).inc();
+                    debug!(%peer, ?bound, "a connection was refused: its address has too many");
+                    continue;
+                }
+            };
             let id = Uuid::new_v4();
             let span = info_span!("rtmp", connection = %short(id), %peer);
             let server = self.clone();
             let stop = stop.clone();
             let work = async move {
-                server.attend(socket, id, stop).await;
+                server.attend(socket, id, at, stop).await;
                 drop(place);
             };
             tasks.spawn(work.instrument(span));
@@ -78,13 +91,13 @@ impl RtmpServer {
         tasks.wait().await;
     }
 
-    async fn attend(self: Arc<Self>, socket: TcpStream, id: Uuid, stop: CancellationToken) {
+    async fn attend(self: Arc<Self>, socket: TcpStream, id: Uuid, at: Place, stop: CancellationToken) {
         if let Err(error) = prepare(&socket) {
             debug!(%error, "the connection was gone before it began");
             return;
         }
         let _counted = Counted::new(self.metrics.rtmp_connections.clone());
-        let connection = Connection::new(self, socket, id, clock::now());
+        let connection = Connection::new(self, socket, id, at, clock::now());
         tokio::select! {
             () = connection.run() => {}
             () = stop.cancelled() => {}

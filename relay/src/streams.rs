@@ -27,6 +27,7 @@ pub use desk::{DeskClaims, claim_news};
 pub use machine::playback;
 pub use reconciler::{Parts, Reconciler};
 pub use rtmp_address::RtmpAddress;
+pub use target::Target;
 
 /// How many requests may wait for the reconciler; a further one is answered `busy`.
 const REQUESTS_MAX: usize = 1024;

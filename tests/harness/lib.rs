@@ -9,6 +9,7 @@ mod ffmpeg;
 mod latency;
 mod patience;
 mod process;
+mod receiver;
 mod recorder;
 mod relay;
 
@@ -17,6 +18,7 @@ pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
 pub use latency::glass_to_glass_ms;
 pub use patience::{Deadline, eventually};
 pub use process::{Process, alive, binary, descendants, kill_9};
+pub use receiver::{Call, Receiver, Reply};
 pub use recorder::{Recorder, folder_id};
 pub use relay::{Relay, RelayOptions};
 
