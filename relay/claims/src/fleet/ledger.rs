@@ -608,9 +608,15 @@ impl Ledger {
             // The table hears how it really stands: it was not ended.
             Outcome::Refused | Outcome::Unknown => {
                 let epoch = self.epoch;
-                if let Some((version, held)) = &self.line(key).foreign {
+                let line = self.line(key);
+                // A grant in its place was won on the word that it was.
+                let save = line.save.take();
+                if let Some((version, held)) = &line.foreign {
                     let foreign = Some(Box::new(foreign(*version, held, epoch)));
                     self.told.push_back(Told::Heard { key: key.clone(), foreign });
+                }
+                if let Some(save) = save {
+                    self.told.push_back(Told::Conflicted { save: save.id });
                 }
             }
         }

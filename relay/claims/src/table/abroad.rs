@@ -90,9 +90,7 @@ impl ClaimTable {
 impl Work<'_> {
     fn heard(&mut self, foreign: Option<Foreign>) {
         let Some(foreign) = foreign else {
-            if let Some(abroad) = self.entry.abroad.take() {
-                self.foreign_event(&abroad.foreign, What::Released, "ended");
-            }
+            self.foreign_ended("ended");
             self.overtaken("another relay had the URL meanwhile");
             return;
         };
@@ -113,6 +111,13 @@ impl Work<'_> {
             Some(before) if !is_news => Abroad { foreign, ..before },
             _ => Abroad::new(self.now, foreign),
         });
+    }
+
+    /// Another relay's claim is no more in the store.
+    pub(super) fn foreign_ended(&mut self, how: &str) {
+        if let Some(abroad) = self.entry.abroad.take() {
+            self.foreign_event(&abroad.foreign, What::Released, how);
+        }
     }
 
     /// Our claim is no more: it is another's, or nobody knows whose it was meanwhile. Nothing is written.

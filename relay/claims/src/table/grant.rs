@@ -134,6 +134,7 @@ impl Work<'_> {
             self.tokens.raise(token);
         }
         if withdrawn {
+            self.foreign_ended("replaced by one who hung up");
             self.persist();
             return;
         }
@@ -141,6 +142,7 @@ impl Work<'_> {
         let still_wins = still_true && judge(self.entry, self.rules, self.now, &waiting) == Verdict::Admit;
         if !still_wins {
             // What was stored is not so. The truth is written, and the contender is judged anew before all others.
+            self.foreign_ended("replaced by one who may not follow");
             self.persist();
             self.entry.waiting.push_front(waiting);
             return;
