@@ -1,6 +1,8 @@
 //! What the table wants done. Drained in order.
 
-use crate::{Change, ClaimId, ClaimKey, ContenderId, Event, FencingToken, Record, Refusal, Shown, Standing, Version};
+use crate::{
+    Change, ClaimId, ClaimKey, ContenderId, Event, FencingToken, Record, Refusal, Shown, Standing, Version,
+};
 use std::time::Duration;
 
 /// The name of one save that the table waits for.

@@ -16,5 +16,5 @@ mod ledger;
 mod line;
 mod op;
 
-pub use ledger::{Ledger, Opening, Restored, Told};
+pub use ledger::{Ledger, Opening, Restored, Terms, Told};
 pub use op::{Cell, Fence, Held, News, Op, OpId, Outcome, Relay, RelayId, Value, WriteId};

@@ -9,8 +9,8 @@
 //! [`ClaimTable::stored`] lets the winner in and the old holder go. With the store out of reach nobody new gets in and
 //! nothing that runs is disturbed. `LIFECYCLE.md` beside this crate draws the states.
 
-mod effect;
 mod abroad;
+mod effect;
 mod event;
 pub mod fleet;
 mod holder;

@@ -15,7 +15,7 @@ mod fleet;
 use claims::{Block, ClaimId, ClaimKey, Holder, Label, Rules, Ticket};
 use dice::{Dice, Teller, number};
 use fleet::{Delivery, Fleet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use uuid::Uuid;
 
 const STEPS_PER_LIFE: u32 = 300;

@@ -6,6 +6,7 @@ use crate::{
     BlockRecord, Change, ClaimKey, FencingToken, Foreign, Record, SaveId, Shown, Standing, Ticket, Version,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// How often a grant is tried anew against something of ours that an unanswered change left behind.
@@ -20,6 +21,17 @@ pub struct Opening {
     pub fences: Vec<(ClaimKey, Version)>,
     /// The store's version then.
     pub version: Version,
+}
+
+/// What does not change while a process runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Drawn anew by each process.
+    pub process: Uuid,
+    /// Raised by an operator when a store is replaced; below 32, so that a token stays a whole number everywhere.
+    pub epoch: u16,
+    /// How long a relay that hears nothing of the store may go on writing at most: the life of its lease.
+    pub guard: Duration,
 }
 
 /// What a table is to be restored from.
@@ -40,8 +52,9 @@ pub enum Told {
         save: SaveId,
         /// The token that it has.
         token: FencingToken,
-        /// Whether the key had a holder before that did not give it back: it may still write where nobody checks.
-        is_unclean: bool,
+        /// How long somebody else may still write where nobody checks tokens: the key had a holder that did not give
+        /// it back. Zero if it did.
+        guard: Duration,
     },
     /// [`crate::ClaimTable::not_stored`].
     NotStored {
@@ -94,6 +107,8 @@ pub struct Ledger {
     me: Relay,
     process: Uuid,
     epoch: u16,
+    guard: Duration,
+    now: Instant,
     lines: BTreeMap<ClaimKey, Line>,
     ops: BTreeMap<OpId, Sent>,
     /// How far the store's news have come.
@@ -115,9 +130,15 @@ struct Sent {
 
 #[derive(Clone, Debug, Hash)]
 enum What {
-    Save { save: Save, fence: Fence },
+    Save {
+        save: Save,
+        fence: Fence,
+    },
     /// The cell is to say this.
-    Truth { own: Option<Own>, fence: Fence },
+    Truth {
+        own: Option<Own>,
+        fence: Fence,
+    },
     Evict(Held),
     Blocks(Vec<BlockRecord>),
     /// A question or an answer; lost, it is asked again.
@@ -127,13 +148,15 @@ enum What {
 impl Ledger {
     /// From what the store held when we came. What was ours in a former process is taken up again under our new lease.
     ///
-    /// `process` is drawn anew by each process; `epoch` is below 32, so that a token stays a whole number everywhere.
     #[must_use]
-    pub fn open(me: Relay, process: Uuid, epoch: u16, opening: Opening) -> (Self, Restored) {
+    pub fn open(now: Instant, me: Relay, terms: Terms, opening: Opening) -> (Self, Restored) {
+        let Terms { process, epoch, guard } = terms;
         let mut ledger = Self {
             me,
             process,
             epoch,
+            guard,
+            now,
             lines: BTreeMap::new(),
             ops: BTreeMap::new(),
             progress: opening.version,
@@ -186,6 +209,11 @@ impl Ledger {
             restored.snapshot.claims.push(record);
         }
         self.work_on(&key);
+    }
+
+    /// What time it is, for all calls until the next of this one. It never goes back.
+    pub fn at(&mut self, now: Instant) {
+        self.now = self.now.max(now);
     }
 
     /// The token of the store's version.
@@ -399,6 +427,7 @@ impl Ledger {
     fn work_on(&mut self, key: &ClaimKey) {
         let write = self.write();
         let me = self.me.clone();
+        let now = self.now;
         let Some(line) = self.lines.get_mut(key) else { return };
         if line.blocks.busy.is_none()
             && !line.blocks.is_stalled
@@ -435,7 +464,10 @@ impl Ledger {
             };
             let op = match &own {
                 Some(own) => Op::Put { held: Box::new(held(own, me, write)), replaces: ours, fence },
-                None => Op::Remove { key: key.clone(), version: ours },
+                None => {
+                    let is_clean = line.guard_until.is_none_or(|until| until <= now);
+                    Op::Remove { key: key.clone(), version: ours, is_clean }
+                }
             };
             let id = self.send(key, What::Truth { own, fence }, write, op);
             self.line(key).busy = Some(id);
@@ -466,8 +498,7 @@ impl Ledger {
             let fence = if keeps_token { Fence::Keep } else { Fence::Raise };
             let shown = Shown { standing: save.standing, ticket: None };
             let held = Box::new(held(&Own { record, shown }, me, write));
-            let id =
-                self.send(key, What::Save { save, fence }, write, Op::Put { held, replaces, fence });
+            let id = self.send(key, What::Save { save, fence }, write, Op::Put { held, replaces, fence });
             self.line(key).busy = Some(id);
             return;
         }
@@ -523,7 +554,9 @@ impl Ledger {
             Outcome::Refused => self.told.push_back(Told::NotStored { save: save.id }),
             Outcome::Unknown => {
                 // Whatever became of it is put right, whether or not the table says what is true.
+                let guard_until = Some(self.now + self.guard);
                 let line = self.line(key);
+                line.guard_until = guard_until;
                 line.is_dirty = true;
                 line.is_stalled = true;
                 self.told.push_back(Told::NotStored { save: save.id });
@@ -533,6 +566,8 @@ impl Ledger {
 
     fn granted(&mut self, key: &ClaimKey, save: Save, fence: Fence, version: Version, before: Version) {
         let token = self.token(version);
+        let now = self.now;
+        let guard_until = now + self.guard;
         let line = self.line(key);
         let is_overtaken = line.seen > version;
         line.saw(version);
@@ -542,6 +577,10 @@ impl Ledger {
             return;
         }
         let was_ours = before == line.fence;
+        if fence == Fence::Raise && !was_ours {
+            line.guard_until = before.is_present().then_some(guard_until);
+        }
+        let guard = line.guard_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         line.foreign = None;
         line.ours = version;
         let mut record = save.record;
@@ -551,8 +590,7 @@ impl Ledger {
         }
         let token = record.token;
         line.own = Some(Own { record, shown: Shown { standing: save.standing, ticket: None } });
-        let is_unclean = fence == Fence::Raise && before.is_present() && !was_ours;
-        self.told.push_back(Told::Stored { save: save.id, token, is_unclean });
+        self.told.push_back(Told::Stored { save: save.id, token, guard });
     }
 
     fn put_right(&mut self, key: &ClaimKey, is_put: bool, fence: Fence, outcome: Outcome) {
@@ -630,6 +668,7 @@ impl Ledger {
     /// Something of this process is in the cell, and perhaps not what should be.
     fn found_ours(&mut self, key: &ClaimKey, version: Version, held: &Held) {
         let epoch = self.epoch;
+        let guard_until = Some(self.now + self.guard);
         let line = self.line(key);
         if version < line.ours {
             return;
@@ -637,9 +676,12 @@ impl Ledger {
         line.saw(version);
         line.ours = version;
         line.is_dirty = true;
+        // Nobody saw what it replaced.
+        line.guard_until = guard_until;
         if let Some(why) = &held.evicted {
             // The table answers with the truth, and the cell is removed.
-            let token = line.own.take().map_or_else(|| held.record_at(version, epoch).token, |own| own.record.token);
+            let token =
+                line.own.take().map_or_else(|| held.record_at(version, epoch).token, |own| own.record.token);
             let why = why.clone();
             self.told.push_back(Told::Evicted { key: key.clone(), token, why });
         }
@@ -662,8 +704,16 @@ impl Ledger {
             self.work_on(key);
             return;
         }
+        let is_former = held.relay.id == self.me.id;
         let line = self.line(key);
-        if version < line.seen {
+        if version < line.seen || (is_former && version == line.seen) {
+            return;
+        }
+        if is_former {
+            // The process before us had still something on its way.
+            line.is_adopted = true;
+            self.found_ours(key, version, &held);
+            self.work_on(key);
             return;
         }
         line.own = None;

@@ -2,6 +2,7 @@
 
 use super::op::{Held, OpId};
 use crate::{BlockRecord, Record, SaveId, Shown, Standing, Version};
+use std::time::Instant;
 
 /// What we know of one key, and what is to be done about it. At most one change of its claim is under way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -14,6 +15,8 @@ pub(super) struct Line {
     pub(super) fence: Version,
     /// What is in the cell is of the process before us, and its fence with it.
     pub(super) is_adopted: bool,
+    /// Until when somebody else may still write where nobody checks tokens.
+    pub(super) guard_until: Option<Instant>,
     /// Another relay's claim.
     pub(super) foreign: Option<(Version, Held)>,
     /// The last state of the key that we know of.

@@ -63,12 +63,15 @@ pub enum Op {
         /// What of its fence.
         fence: Fence,
     },
-    /// Removes a claim and its fence, if its cell has this version; with zero: finds out whether it is there.
+    /// Removes a claim, if its cell has this version; with zero: finds out whether it is there.
     Remove {
         /// Which.
         key: ClaimKey,
         /// The version that is removed.
         version: Version,
+        /// Whether its fence goes as well: nobody can still be writing under an earlier one. A fence that stays ends
+        /// with its lease, and makes the next holder wait.
+        is_clean: bool,
     },
     /// Writes another relay's claim as ended, under its own lease, if its cell has this version.
     Evict {

@@ -8,7 +8,8 @@ use super::entry::{Audition, Claim, Entry, Phase, Request, Waiting};
 use super::judge::{Verdict, judge_stranger, outranks};
 use super::{ClaimTable, Work, told};
 use crate::{
-    BlockRecord, ClaimKey, Effect, Event, FencingToken, Foreign, Reason, Rules, Shown, Standing, Version, What,
+    BlockRecord, ClaimKey, Effect, Event, FencingToken, Foreign, Reason, Rules, Shown, Standing, Version,
+    What,
 };
 use std::time::Instant;
 

@@ -143,7 +143,8 @@ impl Entry {
                 Some(connection.answer_until(rules).map_or(silent, |answer| answer.min(silent)))
             }
             Phase::Lingering { until, open_at } => {
-                let is_untold = rules.shared && claim.kept.is_none() && claim.shown.standing != Standing::Open;
+                let is_untold =
+                    rules.shared && claim.kept.is_none() && claim.shown.standing != Standing::Open;
                 let somebody_waits = (!self.waiting.is_empty() || is_untold) && self.saving.is_none();
                 // Whoever waits here waits for the opening: were it past, it would have been judged and be gone.
                 Some(if somebody_waits { *open_at.min(until) } else { *until })

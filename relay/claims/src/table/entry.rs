@@ -4,7 +4,7 @@ use super::abroad::Abroad;
 use super::refusals::Refusals;
 use crate::{
     BlockRecord, ClaimId, ClaimKey, ContenderId, FencingToken, Holder, HolderId, Label, Origin, Publish,
-    Record, Reserve, Rules, SaveId, Shown, Ticket, Timing,
+    Record, Reserve, Rules, SaveId, Shown, Ticket, Timing, Version,
 };
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -164,6 +164,8 @@ pub(super) struct Saving {
     pub(super) save: SaveId,
     pub(super) waiting: Waiting,
     pub(super) record: Record,
+    /// What it replaces in a shared store.
+    pub(super) replaces: Version,
     /// It hung up meanwhile.
     pub(super) withdrawn: bool,
     /// The claim changed meanwhile, so that the truth must be written afterwards.
@@ -254,10 +256,7 @@ impl Entry {
         let claim = self.claim.as_ref();
         let abroad = self.abroad.as_ref().map(|abroad| abroad.foreign.record.claim_id);
         Indexed {
-            claims: [
-                claim.map(|claim| claim.id).or(abroad),
-                self.key_block().map(|block| block.record.id),
-            ],
+            claims: [claim.map(|claim| claim.id).or(abroad), self.key_block().map(|block| block.record.id)],
             token: claim.map(|claim| claim.token),
         }
     }

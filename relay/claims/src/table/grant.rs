@@ -5,8 +5,8 @@ use super::judge::{Verdict, judge};
 use super::refusals::{Answer, Last};
 use super::{Work, told};
 use crate::{
-    Admission, ClaimId, Effect, Event, FencingToken, Publish, Reason, Record, Refusal, Reserve, SaveId, Shown,
-    Standing, What,
+    Admission, ClaimId, Effect, Event, FencingToken, Publish, Reason, Record, Refusal, Reserve, SaveId,
+    Shown, Standing, What,
 };
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ impl Work<'_> {
         };
         let replaces = self.entry.replaces();
         self.effects.push_back(Effect::Save { save, record: record.clone(), replaces, standing });
-        self.entry.saving = Some(Saving { save, waiting, record, withdrawn: false, dirty: false });
+        self.entry.saving = Some(Saving { save, waiting, record, replaces, withdrawn: false, dirty: false });
     }
 
     /// What the claim will be once granted; `None` when there are no tokens left.
@@ -128,10 +128,14 @@ impl Work<'_> {
     /// The grant is durable: lets the winner in, unless something happened meanwhile that forbids it.
     pub(super) fn stored(&mut self, save: SaveId, token: Option<FencingToken>) {
         let Some(saving) = self.entry.saving.take_if(|saving| saving.save == save) else { return };
-        let Saving { waiting, mut record, withdrawn, dirty, .. } = saving;
+        let Saving { waiting, mut record, replaces, withdrawn, dirty, .. } = saving;
         if let Some(token) = token {
             record.token = token;
             self.tokens.raise(token);
+            if self.entry.replaces() != replaces {
+                // Heard of while it was being stored, and gone by then: the store found what was to be replaced.
+                self.foreign_ended("ended");
+            }
         }
         if withdrawn {
             self.foreign_ended("replaced by one who hung up");
@@ -213,18 +217,17 @@ impl Work<'_> {
         };
         let holder = record.holder.clone();
         let phase = Phase::Live(Connection::new(self.now));
-        self.entry.claim =
-            Some(Claim {
-                token,
-                holder,
-                phase,
-                published: true,
-                ticket: None,
-                timing,
-                flaps,
-                shown: Shown { standing: Standing::Held, ticket: None },
-                ..before
-            });
+        self.entry.claim = Some(Claim {
+            token,
+            holder,
+            phase,
+            published: true,
+            ticket: None,
+            timing,
+            flaps,
+            shown: Shown { standing: Standing::Held, ticket: None },
+            ..before
+        });
         self.event(what, why);
         kind
     }

@@ -2,7 +2,8 @@
 
 use super::entry::{Claim, Entry, KeyBlock, Phase};
 use crate::{
-    ClaimKey, Contender, FencingToken, Foreign, KeyBlocked, Label, LastRefusal, Row, RowState, Rules, Standing,
+    ClaimKey, Contender, FencingToken, Foreign, KeyBlocked, Label, LastRefusal, Row, RowState, Rules,
+    Standing,
 };
 use std::time::Instant;
 

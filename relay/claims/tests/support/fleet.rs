@@ -4,11 +4,11 @@
 //! The store is played by its own rules here; the real one is met by the tests of the relay. A broken promise panics.
 
 use claims::fleet::{
-    Cell, Fence, Held, Ledger, News, Op, OpId, Opening, Outcome, Relay, RelayId, Told, Value,
+    Cell, Fence, Held, Ledger, News, Op, OpId, Opening, Outcome, Relay, RelayId, Terms, Told, Value,
 };
 use claims::{
-    BlockRecord, Change, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label, Origin,
-    Publish, Reference, Rules, Standing, Ticket, TokenSource, Version,
+    BlockRecord, Change, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label,
+    Origin, Publish, Reference, Rules, Standing, Ticket, TokenSource, Version,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(crate) const TTL: Duration = Duration::from_secs(10);
 /// How much earlier than its claim a push ends.
 const MARGIN: Duration = Duration::from_secs(2);
-/// What a push's fresh claim is worth, how long a renewal keeps it, and how long one waits after an unclean end.
+/// What a push's fresh claim is worth, and how long a renewal keeps it.
 const FIRST: Duration = Duration::from_secs(8);
 const KEEP: Duration = Duration::from_secs(20);
 
@@ -113,11 +113,14 @@ impl Store {
                 self.tell(Cell::Claim(key.clone()), Some(Value::Claim(held.clone())));
                 (key, before)
             }
-            Op::Remove { key, version } => {
+            Op::Remove { key, version, is_clean } => {
                 if self.at(key) != *version {
                     return self.conflict(key);
                 }
-                let fence = self.fences.remove(key).unwrap_or_default();
+                let fence = self.fences.get(key).copied().unwrap_or_default();
+                if *is_clean {
+                    self.fences.remove(key);
+                }
                 if self.claims.remove(key).is_some() {
                     self.version += 1;
                     self.tell(Cell::Claim(key.clone()), None);
@@ -218,7 +221,6 @@ impl Store {
 #[derive(Clone, Debug)]
 pub(crate) struct Publisher {
     pub(crate) key: ClaimKey,
-    pub(crate) holder: Holder,
     pub(crate) is_sending: bool,
     /// If it pushes to a target: from when to when it may write.
     may_write: (Instant, Instant),
@@ -233,13 +235,15 @@ pub(crate) struct Node {
     lease: u64,
     /// Until when its lease cannot have ended, as far as it knows.
     valid_until: Instant,
+    /// When it last knew all news there were.
+    current_at: Instant,
     pub(crate) is_cut_off: bool,
     pub(crate) is_frozen: bool,
     ops: VecDeque<(OpId, Op)>,
     read: usize,
     pub(crate) publishers: BTreeMap<FencingToken, Publisher>,
     contenders: BTreeMap<ContenderId, (ClaimKey, Holder, Instant)>,
-    unclean: BTreeMap<FencingToken, bool>,
+    guards: BTreeMap<FencingToken, Duration>,
     pub(crate) tickets: Vec<Ticket>,
 }
 
@@ -254,17 +258,18 @@ pub(crate) struct Fleet {
     next: u64,
 }
 
+impl Node {
+    /// How long its claims cannot be another's.
+    fn left(&self, now: Instant) -> Duration {
+        self.valid_until.min(self.current_at + TTL).saturating_duration_since(now)
+    }
+}
+
 impl Fleet {
     pub(crate) fn new(rules: Rules, now: Instant, relays: usize) -> Self {
         let rules = Rules { shared: true, ..rules };
-        let mut fleet = Self {
-            rules,
-            now,
-            store: Store::new(),
-            nodes: Vec::new(),
-            targets: BTreeMap::new(),
-            next: 0,
-        };
+        let mut fleet =
+            Self { rules, now, store: Store::new(), nodes: Vec::new(), targets: BTreeMap::new(), next: 0 };
         for number in 0..relays {
             let node = fleet.start(RelayId(Uuid::from_u128(1_000 + number as u128)));
             fleet.nodes.push(node);
@@ -283,7 +288,8 @@ impl Fleet {
         let lease = self.grant_lease();
         let process = Uuid::from_u128((1 << 100) + u128::from(self.number()));
         let me = Relay { id, label: Label::new(&format!("relay-{}", id.0.as_u128() % 1_000)) };
-        let (ledger, restored) = Ledger::open(me, process, 0, self.store.opening());
+        let terms = Terms { process, epoch: 0, guard: TTL };
+        let (ledger, restored) = Ledger::open(self.now, me, terms, self.store.opening());
         let tokens = TokenSource::after(FencingToken::new(self.store.version));
         let mut table = ClaimTable::restore(self.now, self.rules.clone(), tokens, restored.snapshot);
         for (key, foreign) in restored.foreign {
@@ -295,13 +301,14 @@ impl Fleet {
             ledger,
             lease,
             valid_until: self.now + TTL,
+            current_at: self.now,
             is_cut_off: false,
             is_frozen: false,
             ops: VecDeque::new(),
             read: self.store.log.len(),
             publishers: BTreeMap::new(),
             contenders: BTreeMap::new(),
-            unclean: BTreeMap::new(),
+            guards: BTreeMap::new(),
             tickets: Vec::new(),
         }
     }
@@ -329,7 +336,13 @@ impl Fleet {
         self.work(at);
     }
 
-    pub(crate) fn publish(&mut self, at: usize, key: &ClaimKey, holder: &Holder, asking: (bool, Option<Ticket>)) {
+    pub(crate) fn publish(
+        &mut self,
+        at: usize,
+        key: &ClaimKey,
+        holder: &Holder,
+        asking: (bool, Option<Ticket>),
+    ) {
         if self.nodes[at].is_frozen {
             return;
         }
@@ -356,8 +369,12 @@ impl Fleet {
         if node.is_frozen {
             return;
         }
-        let sending: Vec<_> =
-            node.publishers.iter().filter(|(_, publisher)| publisher.is_sending).map(|(token, _)| *token).collect();
+        let sending: Vec<_> = node
+            .publishers
+            .iter()
+            .filter(|(_, publisher)| publisher.is_sending)
+            .map(|(token, _)| *token)
+            .collect();
         for token in sending {
             node.table.media(now, token);
         }
@@ -417,6 +434,7 @@ impl Fleet {
             (_, Delivery::Refused) => Outcome::Refused,
             (_, Delivery::Late) => {
                 // Given up here, done there, later: the answer comes before the deed.
+                self.nodes[at].ledger.at(self.now);
                 self.nodes[at].ledger.answered(id, Outcome::Unknown);
                 self.work(at);
                 if !self.nodes[at].is_cut_off {
@@ -425,6 +443,7 @@ impl Fleet {
                 return;
             }
         };
+        self.nodes[at].ledger.at(self.now);
         self.nodes[at].ledger.answered(id, outcome.clone());
         self.nodes[at].ledger.answered(id, outcome);
         self.work(at);
@@ -441,6 +460,10 @@ impl Fleet {
         let progress = news.last().map_or(Version(0), |news| news.version);
         // An interrupted watch tells some of it again.
         node.read = if many.is_multiple_of(3) { end.saturating_sub(1) } else { end };
+        if end == self.store.log.len() {
+            node.current_at = self.now;
+        }
+        node.ledger.at(self.now);
         node.ledger.watched(news, progress);
         self.work(at);
     }
@@ -463,6 +486,8 @@ impl Fleet {
             let node = &mut self.nodes[at];
             node.lease = lease;
             node.read = end;
+            node.current_at = self.now;
+            node.ledger.at(self.now);
             node.ledger.compared(opening);
         }
         self.nodes[at].valid_until = until;
@@ -483,14 +508,17 @@ impl Fleet {
             let (from, until) = publisher.may_write;
             if from <= now && now < until {
                 let newest = self.targets.entry(publisher.key.clone()).or_insert(token);
-                assert!(*newest <= token, "an old writer wrote to a target after a new one: {token} {publisher:?}");
+                assert!(
+                    *newest <= token,
+                    "an old writer wrote to a target after a new one: {token} {publisher:?}"
+                );
                 *newest = token;
             }
             let Some(row) = node.table.row(now, &publisher.key) else { continue };
             if row.token != token || row.relay.is_some() {
                 continue;
             }
-            let left = node.valid_until.saturating_duration_since(now);
+            let left = node.left(now);
             if let Ok(kept) = node.table.renew(now, row.claim_id, KEEP)
                 && !left.is_zero()
                 && let Some(publisher) = node.publishers.get_mut(&token)
@@ -507,14 +535,15 @@ impl Fleet {
         let now = self.now;
         loop {
             let node = &mut self.nodes[at];
+            node.ledger.at(now);
             if let Some(effect) = node.table.poll_effect() {
                 self.effect(at, effect);
                 continue;
             }
             if let Some(told) = node.ledger.poll_told() {
                 match told {
-                    Told::Stored { save, token, is_unclean } => {
-                        node.unclean.insert(token, is_unclean);
+                    Told::Stored { save, token, guard } => {
+                        node.guards.insert(token, guard);
                         node.table.stored_as(now, save, token);
                     }
                     Told::NotStored { save } => node.table.not_stored(now, save),
@@ -540,7 +569,9 @@ impl Fleet {
         let now = self.now;
         let node = &mut self.nodes[at];
         match effect {
-            Effect::Save { save, record, replaces, standing } => node.ledger.save(save, record, replaces, standing),
+            Effect::Save { save, record, replaces, standing } => {
+                node.ledger.save(save, record, replaces, standing)
+            }
             Effect::Persist(change) => {
                 if let Change::Blocks(_, blocks) = &change {
                     assert!(blocks.iter().all(|block: &BlockRecord| block.lasts <= self.rules.block_max));
@@ -557,12 +588,12 @@ impl Fleet {
             Effect::Vouch { key } => node.ledger.vouch(&key),
             Effect::Evict { key, version, why } => node.ledger.evict(&key, version, &why),
             Effect::Admitted { contender, key, token, .. } => {
-                let (_, holder, asked) = node.contenders.remove(&contender).expect("one who waits");
-                let wait = if node.unclean.remove(&token).unwrap_or(false) { 5 } else { 0 };
-                let left = node.valid_until.saturating_duration_since(now);
+                let (_, _, asked) = node.contenders.remove(&contender).expect("one who waits");
+                let wait = node.guards.remove(&token).unwrap_or_default();
+                let left = node.left(now);
                 let until = (asked + FIRST).min((now + left).checked_sub(MARGIN).unwrap_or(now));
-                let may_write = (now + Duration::from_secs(wait), until);
-                node.publishers.insert(token, Publisher { key, holder, is_sending: true, may_write });
+                let may_write = (now + wait, until);
+                node.publishers.insert(token, Publisher { key, is_sending: true, may_write });
             }
             Effect::Refused { contender, .. } => {
                 assert!(node.contenders.remove(&contender).is_some(), "an outcome for nobody");
@@ -591,13 +622,13 @@ impl Fleet {
                 return;
             }
         }
-        panic!("the relays never come to an agreement");
+        panic!("the relays never come to an agreement: {:#?}", self.nodes);
     }
 
     fn is_calm(&self) -> bool {
-        self.nodes.iter().all(|node| {
-            node.ops.is_empty() && node.read == self.store.log.len() && !node.ledger.is_stalled()
-        })
+        self.nodes
+            .iter()
+            .all(|node| node.ops.is_empty() && node.read == self.store.log.len() && !node.ledger.is_stalled())
     }
 
     /// Of every key, all relays and the store say the same.
@@ -622,7 +653,7 @@ impl Fleet {
                 (key.clone(), (token, held.relay.id))
             })
             .collect();
-        assert_eq!(owners, stored, "the store and the relays differ");
+        assert_eq!(owners, stored, "the store and the relays differ: {:#?}", self.nodes);
         for node in &self.nodes {
             for (key, (token, owner)) in &owners {
                 let row = node.table.row(self.now, key).expect("every relay knows of every claim");
@@ -630,7 +661,11 @@ impl Fleet {
             }
             let known = node.table.claims(self.now).filter(|row| row.holder.is_some()).map(|row| row.key);
             let unknown: Vec<_> = known.filter(|key| !owners.contains_key(key)).collect();
-            assert!(unknown.is_empty(), "{:?} remembers claims that are no more: {unknown:?}\n{node:#?}", node.id);
+            assert!(
+                unknown.is_empty(),
+                "{:?} remembers claims that are no more: {unknown:?}\n{node:#?}",
+                node.id
+            );
         }
     }
 
