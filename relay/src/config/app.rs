@@ -1,5 +1,6 @@
 //! `[[app]]`: the rules of one application.
 
+use super::PushTemplate;
 use crate::access::{AddressRule, AppToken, Asker, PlaySecret, TokenUse};
 use crate::endpoint::Endpoint;
 use ::config::{ConfigError, Within};
@@ -29,6 +30,9 @@ pub struct App {
     /// Static tokens.
     #[serde(default)]
     pub token: Vec<AppToken>,
+    /// Where each of its publications is pushed.
+    #[serde(default)]
+    pub push: Vec<PushTemplate>,
     /// Asked whether a publisher that has the claim may go on.
     #[serde(default)]
     pub on_publish: Option<Endpoint>,
@@ -57,6 +61,9 @@ pub struct App {
     #[serde(default)]
     pub on_error: OnError,
 }
+
+/// How many targets an application may have; with its hook's each of its publications then has as many as a stream may.
+const PUSHES_MAX: usize = 7;
 
 const fn update_seconds() -> Within<1, 3_600> {
     Within::new(30)
@@ -139,6 +146,9 @@ impl App {
     pub(super) fn check(&self, at: usize) -> Result<(), ConfigError> {
         let refused =
             |key: &str, message: &str| Err(ConfigError::refused(&format!("app.{at}.{key}"), message));
+        if self.push.len() > PUSHES_MAX {
+            return refused("push", "an application pushes to at most 7 targets");
+        }
         let has_token = |wanted| self.token.iter().any(|token| token.may(wanted));
         if self.publish == Publish::Token && !has_token(TokenUse::Publish) {
             return refused("publish", "\"token\" needs an [[app.token]] that may publish; there is none");

@@ -8,6 +8,7 @@ mod histories;
 mod recording;
 mod requests;
 mod starting;
+mod targets;
 mod watching;
 
 use super::{Api, DataPlane, router};

@@ -56,6 +56,7 @@ impl Status {
             since: machine.since(),
             holder: machine.holder().cloned(),
             detail: machine.detail().map(str::to_owned),
+            last_error: machine.last_error().cloned(),
             claim_id: machine.claim().map(claims::ClaimId::get),
             bytes: self.bytes.load(Ordering::Relaxed),
             reconnects: machine.reconnects(),

@@ -89,7 +89,7 @@ impl Task {
                 // The relay stops: the stream goes on when it is back, and keeps its target.
                 None if self.pushes.parts.stop.is_cancelled() => return,
                 None => {
-                    self.pushes.parts.desk.release(claim_id, "the stream is over").await;
+                    self.pushes.parts.desk.release(claim_id, "nothing more is pushed there").await;
                     return;
                 }
             }

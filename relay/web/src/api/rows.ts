@@ -140,6 +140,7 @@ export interface Target {
   readonly state: TargetState;
   readonly since: string;
   readonly detail?: string;
+  readonly last_error?: { readonly detail: string; readonly at: string };
   readonly bytes: number;
   readonly reconnects: number;
   readonly lag_ms: number;

@@ -13,10 +13,13 @@ export function targetTable(): Table<Target> {
     [
       {
         title: "Target",
-        depends: ({ url, detail }) => JSON.stringify([url, detail]),
-        cell: ({ url, detail }) => [
+        depends: ({ url, detail, last_error }) => JSON.stringify([url, detail, last_error]),
+        cell: ({ url, detail, last_error }) => [
           el("span", { class: "name key" }, url),
           detail ? el("span", { class: "note" }, detail) : null,
+          !detail && last_error
+            ? el("span", { class: "note" }, "last error ", since(last_error.at), ` ago: ${last_error.detail}`)
+            : null,
         ],
       },
       { title: "Stream", depends: ({ name }) => name, cell: ({ name }) => [name] },

@@ -1,0 +1,124 @@
+//! Pushes follow their streams: targets come and go while they run, and every publication goes where its application says.
+
+use anyhow::{Result, ensure};
+use api::streams::{Call, CallKind, StartStream, StreamView};
+use api::targets::{AddTarget, TargetState, TargetView};
+use e2e::{Ffmpeg, Process, Recorder, Relay, RelayOptions, Road, Source, Watch, binary, eventually};
+use std::io::Write;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// The stream key of targets here; nobody but the target may ever see it.
+const SECRET: &str = "k3y-of-the-target";
+
+/// A relay whose application `live` is open and has these keys.
+fn relay(keys: &[(&str, String)]) -> Relay {
+    let mut environment = vec![("SLUICE_APP__0__NAME".to_owned(), "live".to_owned())];
+    environment.extend(keys.iter().map(|(key, value)| (format!("SLUICE_APP__0__{key}"), value.clone())));
+    environment.push(("SLUICE_CLAIMS__GRACE_SECONDS".into(), "5".into()));
+    Relay::start_with(RelayOptions { environment })
+}
+
+async fn targets(relay: &Relay, wanted: &[TargetState]) -> Result<Vec<TargetView>> {
+    let targets = relay.client().targets().await?;
+    let states: Vec<_> = targets.iter().map(|target| target.state).collect();
+    ensure!(states == wanted, "{targets:?}");
+    Ok(targets)
+}
+
+async fn start(relay: &Relay, name: &str) -> StreamView {
+    let request = StartStream {
+        call: Call { url: None, kind: CallKind::Test },
+        name: name.into(),
+        targets: Vec::new(),
+        profile: Some("540p30".into()),
+        record: false,
+        starts_at: None,
+        ends_at: None,
+        labels: std::collections::BTreeMap::new(),
+        wait_seconds: Some(20),
+    };
+    relay.client().start_stream(&request, name).await.expect("the start is accepted")
+}
+
+/// `sluice targets add`, with the URL on its standard input.
+async fn add(relay: &Relay, stream: &str, url: &str) -> String {
+    let mut process = Process::start(binary("sluice"), |command| {
+        command.args(["targets", "add", stream, "--relay", &relay.url("")]).stdin(Stdio::piped());
+    })
+    .expect("it starts");
+    let mut input = process.stdin().expect("it reads");
+    writeln!(input, "{url}").expect("it listens");
+    drop(input);
+    let status = process.ended(10.0).await.expect("it ends");
+    assert!(status.success(), "{}", process.said());
+    process.said()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_is_added_to_a_running_stream_and_removed_and_nothing_else_notices() {
+    let (mut relay, official) = (relay(&[]), Relay::start());
+    let _recorder = Recorder::start(&relay, "rec-1", 1);
+    let stream = start(&relay, "live/room").await;
+    let client = relay.client();
+    let stays = AddTarget { url: official.rtmp_url("live/stays") };
+    client.add_target(stream.id, &stays).await.expect("it is added");
+    eventually(40.0, "it is pushed", || official.live("live/stays")).await;
+    let watch = Watch::start(&official.rtmp_url("live/stays"));
+
+    let road = Road::to(official.rtmp).await;
+    let said = add(&relay, "live/room", &road.url(&format!("live/{SECRET}"))).await;
+    assert!(said.contains("/live/…") && !said.contains(SECRET), "{said}");
+    let at_target = format!("live/{SECRET}");
+    eventually(10.0, "the added one arrives", || official.live(&at_target)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await; // to be watched, not waited for
+    client.remove_target(stream.id, 1).await.expect("it is removed");
+    eventually(5.0, "the removed one is told goodbye", || async {
+        ensure!(official.claim(&at_target).await.is_err() && road.open() == 0, "still there");
+        Ok(())
+    })
+    .await;
+    let targets = client.stream(stream.id).await.expect("a row").targets;
+    assert_eq!(targets.iter().map(|row| (row.index, row.reconnects)).collect::<Vec<_>>(), [(0, 0)]);
+    let seen = watch.end().await.expect("the player was never cut off");
+    assert!(seen.pictures > 20 && seen.widest_ms < 200 && seen.steps_back == 0, "{seen:?}");
+    assert!(!relay.process.said().contains(SECRET), "the key is in the log");
+
+    add(&relay, "live/room", &road.url(&format!("live/{SECRET}"))).await;
+    relay.crash_and_restart().expect("it comes up again");
+    eventually(40.0, "what was added outlives a crash", || official.live(&at_target)).await;
+    let targets = relay.client().stream(stream.id).await.expect("a row").targets;
+    assert_eq!(targets.iter().map(|row| row.index).collect::<Vec<_>>(), [0, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_publication_of_an_application_goes_where_its_configuration_says_and_a_held_target_is_named() {
+    let official = Relay::start();
+    let own = official.rtmp_url(&format!("live/{{name}}-copy?auth={SECRET}"));
+    let shared = official.rtmp_url("live/shared");
+    let relay = relay(&[("PUSH", format!("{own},{shared}"))]);
+    let mut first = Ffmpeg::publish(Source::Small, &relay.rtmp_url("live/one"), None);
+    eventually(20.0, "the copy arrives", || official.live("live/one-copy")).await;
+    eventually(10.0, "so does the other", || official.live("live/shared")).await;
+    let _second = Ffmpeg::publish(Source::Small, &relay.rtmp_url("live/two"), None);
+    eventually(20.0, "the copy of the second arrives", || official.live("live/two-copy")).await;
+    let rows = eventually(10.0, "the shared target is held", || async {
+        let rows = relay.client().targets().await?;
+        let held: Vec<_> = rows.into_iter().filter(|row| row.state == TargetState::Held).collect();
+        ensure!(held.len() == 1, "{held:?}");
+        Ok(held)
+    })
+    .await;
+    let holder = rows[0].holder.as_ref().expect("a holder");
+    assert_eq!((rows[0].name.as_str(), holder.label.as_str()), ("live/two", "push of live/one"));
+    assert!(!format!("{rows:?}").contains(SECRET));
+
+    first.process.kill_9();
+    eventually(20.0, "it is taken over when the first is gone", || async {
+        targets(&relay, &[TargetState::Pushing; 2]).await?;
+        official.live("live/shared").await
+    })
+    .await;
+    assert!(official.live("live/one-copy").await.is_err(), "the first is told goodbye after its grace");
+    assert!(!relay.process.said().contains(SECRET), "the key is in the log");
+}
