@@ -113,6 +113,7 @@ pub(crate) async fn start(
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
+        rules: push::Rules::open(&config.app, &config.claims)?,
         events: events.clone(),
         metrics: metrics.clone(),
         tasks: users.clone(),

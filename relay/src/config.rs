@@ -11,7 +11,7 @@ mod http;
 mod push_template;
 mod rtmp;
 
-pub use app::{App, OnError, Play, Publish};
+pub use app::{App, OnError, Play, Publish, PushGap};
 pub use claims::Claims;
 pub use data::{Data, StoreConfig};
 pub use hls::Hls;

@@ -7,11 +7,16 @@
 mod feed;
 mod machine;
 mod publication;
+mod rules;
+mod silence;
+mod slate;
 mod status;
 mod task;
 mod words;
 
 pub use publication::PublicationPushes;
+pub(crate) use rules::LAG_MS_MAX;
+pub use rules::{Rules, RulesError};
 
 use crate::claim_desk::ClaimDesk;
 use crate::clock;
@@ -43,6 +48,8 @@ pub struct Parts {
     pub desk: ClaimDesk,
     /// Where streams are read.
     pub hub: Hub,
+    /// How they behave.
+    pub rules: Rules,
     /// Who is told of changes.
     pub events: Events,
     /// What is counted.
@@ -142,7 +149,7 @@ impl Pushes {
         let stop = self.parts.stop.child_token();
         let ended = CancellationToken::new();
         let before = leaving.iter().find(|push| push.is(stream, target.key())).map(|push| push.ended.clone());
-        let span = info_span!("push", %stream, url = %target);
+        let span = info_span!(parent: None, "push", %stream, url = %target);
         let task = Task::new(self.clone(), status.clone(), holder, since, stop.clone());
         let ends = ended.clone().drop_guard();
         let run = async move {

@@ -107,4 +107,7 @@ pub struct TargetView {
     pub reconnects: u32,
     /// How far it is behind the stream now, in milliseconds.
     pub lag_ms: u64,
+    /// Since when the stream brings nothing, while the connection is kept for it; RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_since: Option<jiff::Timestamp>,
 }

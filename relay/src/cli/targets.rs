@@ -76,11 +76,15 @@ fn rows(targets: &[TargetView]) -> String {
             format!("{:.1} MB", target.bytes as f64 / 1e6),
             format!("{:.1} s", target.lag_ms as f64 / 1e3),
             target.reconnects.to_string(),
-            target.detail.clone().or_else(|| past_error(target)).unwrap_or_default(),
+            target.detail.clone().or_else(|| gap(target)).or_else(|| past_error(target)).unwrap_or_default(),
         ]
     });
     let head = ["STREAM", "#", "URL", "STATE", "SINCE", "SENT", "LAG", "RECONNECTS", "DETAIL"];
     table(head, rows, "nothing is pushed anywhere")
+}
+
+fn gap(target: &TargetView) -> Option<String> {
+    Some(format!("the stream brings nothing for {}", age(target.gap_since?)))
 }
 
 fn past_error(target: &TargetView) -> Option<String> {

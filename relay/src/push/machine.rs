@@ -90,6 +90,7 @@ pub(super) struct Machine {
     holder: Option<TargetHolder>,
     detail: Option<String>,
     last_error: Option<TargetError>,
+    gap_since: Option<Timestamp>,
     /// Failures in a row.
     failures: u32,
     connections: u32,
@@ -104,6 +105,7 @@ impl Machine {
             holder: None,
             detail: None,
             last_error: None,
+            gap_since: None,
             failures: 0,
             connections: 0,
         }
@@ -124,6 +126,18 @@ impl Machine {
     /// What went wrong last, also after it was mended.
     pub(super) fn last_error(&self) -> Option<&TargetError> {
         self.last_error.as_ref()
+    }
+
+    /// Since when the stream brings nothing, while it is connected.
+    pub(super) const fn gap_since(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Holding { line: Line::Up { .. }, .. } => self.gap_since,
+            Phase::Holding { line: Line::Down { .. } | Line::Connecting, .. } | Phase::Asking { .. } => None,
+        }
+    }
+
+    pub(super) const fn set_gap(&mut self, since: Option<Timestamp>) {
+        self.gap_since = since;
     }
 
     /// What is wrong.
@@ -249,6 +263,7 @@ impl Machine {
     pub(super) fn connected(&mut self, moment: Moment) {
         self.set_line(Line::Up { since: moment.now });
         self.connections = self.connections.saturating_add(1);
+        self.gap_since = None;
         self.detail = None;
         self.enter(moment, TargetState::Pushing);
     }
@@ -265,6 +280,12 @@ impl Machine {
         self.set_line(Line::Down { from: moment.now + with_jitter(wait, jitter) });
         self.went_wrong(moment, why);
         self.enter(moment, TargetState::Failed);
+    }
+
+    /// The stream brought nothing for too long: it is connected again when there is something.
+    pub(super) fn paused(&mut self, moment: Moment) {
+        self.set_line(Line::Down { from: moment.now });
+        self.enter(moment, TargetState::Waiting);
     }
 
     fn went_wrong(&mut self, moment: Moment, words: String) {

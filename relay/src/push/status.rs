@@ -29,9 +29,13 @@ impl Status {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The target took so many bytes of media, the newest of them at `at_ms`.
-    pub(super) fn sent(&self, bytes: u64, at_ms: i64) {
+    /// The target took so many bytes.
+    pub(super) fn sent(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// It has everything up to there, on the broadcast's timeline.
+    pub(super) fn reached(&self, at_ms: i64) {
         self.sent_ms.store(at_ms, Ordering::Relaxed);
     }
 
@@ -61,6 +65,7 @@ impl Status {
             bytes: self.bytes.load(Ordering::Relaxed),
             reconnects: machine.reconnects(),
             lag_ms: 0,
+            gap_since: machine.gap_since(),
         }
     }
 }

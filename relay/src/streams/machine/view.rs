@@ -60,6 +60,7 @@ impl Machine {
             bytes: 0,
             reconnects: 0,
             lag_ms: 0,
+            gap_since: None,
         };
         self.spec.targets.iter().map(row).collect()
     }

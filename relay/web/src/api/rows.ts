@@ -144,6 +144,7 @@ export interface Target {
   readonly bytes: number;
   readonly reconnects: number;
   readonly lag_ms: number;
+  readonly gap_since?: string;
 }
 
 export type ApiEvent =

@@ -25,10 +25,13 @@ export function targetTable(): Table<Target> {
       { title: "Stream", depends: ({ name }) => name, cell: ({ name }) => [name] },
       {
         title: "State",
-        depends: ({ state }) => state,
-        cell: ({ state }) => {
+        depends: ({ state, gap_since }) => JSON.stringify([state, gap_since]),
+        cell: ({ state, gap_since }) => {
           const [text, tone] = targetState(state);
-          return [el("span", { class: `pill ${tone}` }, text)];
+          return [
+            el("span", { class: `pill ${tone}` }, text),
+            gap_since ? el("span", { class: "note" }, "nothing comes for ", since(gap_since)) : null,
+          ];
         },
       },
       { title: "Since", depends: (row) => row.since, cell: (row) => [since(row.since)] },
