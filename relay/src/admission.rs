@@ -12,10 +12,11 @@ pub use play::{PlayAdmitted, PlayAttempt};
 use crate::access::{AccessRules, Asker, Denied, Named, PublishRight, Query};
 use crate::claim_desk::{self, ClaimDesk, HolderOrder};
 use crate::grant::{Grant, GrantError, GrantKey};
-use crate::hooks::{ClientWords, HookPushes, Hooks, Visit};
+use crate::hooks::{ClientWords, Hooks, Redirect, Visit};
 use crate::hub::{Broadcast, Hub, WriteError};
 use crate::metrics::RefusedFor;
 use crate::output::Outputs;
+use crate::push::PublicationPushes;
 use crate::{clock, hub};
 use claims::{ClaimId, ClaimKey, FencingToken, Holder, Label};
 use media::StreamUrl;
@@ -109,8 +110,8 @@ pub struct Admission {
     pub desk: ClaimDesk,
     /// Who is asked about publishers and players.
     pub hooks: Hooks,
-    /// Where hooks have streams pushed.
-    pub hook_pushes: HookPushes,
+    /// Where publications are pushed.
+    pub pushes: PublicationPushes,
 }
 
 impl Admission {
@@ -143,11 +144,15 @@ impl Admission {
         let vetting::Vetted { url, claim, orders, visit, redirect } = vetted;
         let token = claim.token;
         let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
-        self.hook_pushes.set(&url, token.get(), redirect);
+        let by_hook = match redirect {
+            Some(Redirect::Push(target)) => Some(target),
+            Some(Redirect::Rename(_)) | None => None,
+        };
+        self.pushes.begin(&url, token.get(), by_hook);
         if claim.liveness.is_fenced() {
             // The claim ended while the broadcast was prepared, and its end found nothing to end.
             hub.end(&url, token.get());
-            self.hook_pushes.end(&url, token.get());
+            self.pushes.end(&url, token.get());
             return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
         }
         Ok(Admitted { claim, broadcast, orders, visit })

@@ -10,12 +10,12 @@ use crate::claim_desk::ClaimDesk;
 use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
-use crate::hooks::{self, HookPushes, Hooks};
+use crate::hooks::{self, Hooks};
 use crate::http_api::{self, Api};
 use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
 use crate::output::Outputs;
-use crate::push::{self, Pushes};
+use crate::push::{self, PublicationPushes, Pushes};
 use crate::rtmp_server::RtmpServer;
 use crate::store::Store;
 use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
@@ -113,6 +113,7 @@ pub(crate) async fn start(
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
+        rules: push::Rules::open(&config.app, &config.claims)?,
         events: events.clone(),
         metrics: metrics.clone(),
         tasks: users.clone(),
@@ -126,14 +127,14 @@ pub(crate) async fn start(
         stop: stop.clone(),
     })
     .context("make the hooks' HTTP client")?;
-    let hook_pushes = HookPushes::new(Arc::new(pushes.clone()));
-    users.spawn(hook_pushes.clone().follow(desk.clone(), stop.clone()));
+    let publication_pushes = PublicationPushes::new(&config.app, Arc::new(pushes.clone()));
+    users.spawn(publication_pushes.clone().follow(desk.clone(), stop.clone()));
     let admission = Admission {
         access: AccessRules::new(&config.app),
         grants: grants.clone(),
         desk: desk.clone(),
         hooks,
-        hook_pushes,
+        pushes: publication_pushes,
     };
     let (streams, reconciler) = Reconciler::load(streams::Parts {
         claims: claims.clone(),

@@ -8,13 +8,15 @@ mod claims;
 mod data;
 mod hls;
 mod http;
+mod push_template;
 mod rtmp;
 
-pub use app::{App, OnError, Play, Publish};
+pub use app::{App, OnError, Play, Publish, PushGap};
 pub use claims::Claims;
 pub use data::{Data, StoreConfig};
 pub use hls::Hls;
 pub use http::Http;
+pub use push_template::PushTemplate;
 pub use rtmp::Rtmp;
 
 use serde::Deserialize;

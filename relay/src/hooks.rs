@@ -15,13 +15,11 @@ mod endings;
 mod figures;
 mod form;
 mod memory;
-mod pushes;
 mod redirect;
 mod visit;
 
 pub use figures::HookFigures;
 pub use form::ClientWords;
-pub use pushes::HookPushes;
 pub use redirect::Redirect;
 pub use visit::Visit;
 

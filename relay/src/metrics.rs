@@ -81,6 +81,8 @@ pub struct Metrics {
     pub push_reconnects: Counter,
     /// Pushes set forward to a keyframe because their target lagged.
     pub push_skips: Counter,
+    /// Gaps of streams through which connections to targets were kept.
+    pub push_gaps: Counter,
     /// Pushes now, by state.
     pub pushes: Family<PushState, Gauge>,
     /// Broadcasts now.
@@ -151,6 +153,8 @@ impl Metrics {
         let push_sent: Counter = figure!("push_sent", "Media bytes taken by targets", Unit::Bytes);
         let push_reconnects: Counter = figure!("push_reconnects", "Connections to targets made anew");
         let push_skips: Counter = figure!("push_skips", "Pushes set forward because their target lagged");
+        let push_gaps: Counter =
+            figure!("push_gaps", "Gaps of streams through which connections to targets were kept");
         let pushes: Family<PushState, Gauge> = figure!("pushes", "Pushes to targets now, by state");
         let broadcasts: Gauge = figure!("broadcasts", "Broadcasts now");
         let broadcasts_live: Gauge =
@@ -180,6 +184,7 @@ impl Metrics {
             push_sent,
             push_reconnects,
             push_skips,
+            push_gaps,
             pushes,
             broadcasts,
             broadcasts_live,

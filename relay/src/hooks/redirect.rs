@@ -27,9 +27,8 @@ impl Redirect {
         let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         match scheme.as_deref() {
             Some("rtmp" | "rtmps") => {
-                let mut targets = Target::parse_all(std::slice::from_ref(&location.to_owned()))
-                    .map_err(|problem| Unusable(format!("its Location is no target: {}", problem.detail)))?;
-                targets.pop().map(Self::Push).ok_or_else(|| Unusable("its Location is empty".into()))
+                let target = Target::parse(location);
+                target.map(Self::Push).map_err(|why| Unusable(format!("its Location is no target: {why}")))
             }
             Some(_) => Err(Unusable("its Location is neither an RTMP URL nor a stream's name".into())),
             None => {

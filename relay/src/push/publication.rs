@@ -1,12 +1,13 @@
-//! Pushes that hooks asked for: `302 Location: rtmp://…` sends a stream there as well.
+//! Pushes of a publication: where its application sends all of them, and where its hook asked for, as
+//! `302 Location: rtmp://…`.
 //!
 //! They are pushes like those of a started stream, each with the claim on its target, and last as long as the claim on
-//! the stream: a publisher that comes back in time finds its push connected. The next publisher's hook decides anew.
+//! the stream: a publisher that comes back in time finds its pushes connected. The next publisher's hook decides anew.
 
-use super::Redirect;
 use crate::claim_desk::{ClaimDesk, ClaimEvent};
-use crate::streams::Target;
+use crate::config::App;
 use crate::streams::ports::{PushOrder, Pushes as Port};
+use crate::streams::{Target, Targets};
 use api::claims::{ClaimKind, ClaimState};
 use claims::ClaimKey;
 use media::StreamUrl;
@@ -19,7 +20,8 @@ use uuid::Uuid;
 
 /// All of them. Cloning shares them.
 #[derive(Clone)]
-pub struct HookPushes {
+pub struct PublicationPushes {
+    apps: Arc<[App]>,
     pushes: Arc<dyn Port>,
     rows: Arc<Mutex<HashMap<StreamUrl, Row>>>,
 }
@@ -28,43 +30,56 @@ pub struct HookPushes {
 struct Row {
     /// Under which the pushes are kept; no stream that a bot started has it.
     id: Uuid,
-    /// The fencing token of the publisher whose hook asked for it.
+    /// The fencing token of the newest publisher.
     token: u64,
-    target: Target,
+    targets: Targets,
 }
 
-impl HookPushes {
+impl PublicationPushes {
     /// None yet.
     #[must_use]
-    pub fn new(pushes: Arc<dyn Port>) -> Self {
-        Self { pushes, rows: Arc::default() }
+    pub fn new(apps: &[App], pushes: Arc<dyn Port>) -> Self {
+        Self { apps: apps.into(), pushes, rows: Arc::default() }
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<StreamUrl, Row>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A publisher was let in, and its stream is to be pushed there, or nowhere by a hook's doing.
-    pub fn set(&self, url: &StreamUrl, token: u64, redirect: Option<Redirect>) {
-        let target = match redirect {
-            Some(Redirect::Push(target)) => target,
-            Some(Redirect::Rename(_)) | None => return self.end(url, token),
-        };
+    /// A publisher was let in. Its stream goes where its application says, and to this target if its hook named one.
+    pub fn begin(&self, url: &StreamUrl, token: u64, by_hook: Option<Target>) {
+        let targets: Targets = self.configured(url).chain(by_hook).collect();
+        if targets.is_empty() {
+            return self.end(url, token);
+        }
         let mut rows = self.rows();
-        let former = rows.get(url);
-        if former.is_some_and(|row| row.token > token) {
+        if rows.get(url).is_some_and(|row| row.token > token) {
             return;
         }
-        let id = former.map_or_else(Uuid::new_v4, |row| row.id);
-        info!(%url, target = %target.url(), "a hook has the stream pushed to a target");
-        rows.insert(url.clone(), Row { id, token, target: target.clone() });
-        let order = PushOrder {
-            name: url.clone(),
-            label: format!("hook for {url}"),
-            targets: vec![target],
-            written_since: Some(token),
+        info!(%url, ?targets, "the publication is pushed to targets");
+        let (id, targets) = match rows.remove(url) {
+            Some(mut former) => {
+                former.targets.replace(targets);
+                (former.id, former.targets)
+            }
+            None => (Uuid::new_v4(), targets),
         };
+        rows.insert(url.clone(), Row { id, token, targets: targets.clone() });
+        let label = format!("push of {url}");
+        let order = PushOrder { name: url.clone(), label, targets, written_since: Some(token) };
         self.pushes.set(id, Some(order));
+    }
+
+    /// Where the application sends all of its publications.
+    fn configured<'a>(&'a self, url: &'a StreamUrl) -> impl Iterator<Item = Target> + 'a {
+        let rule = self.apps.iter().find(|rule| rule.is_for(url.app()));
+        rule.into_iter().flat_map(|rule| &rule.push).filter_map(move |template| match template.target(url) {
+            Ok(target) => Some(target),
+            Err(why) => {
+                warn!(%url, ?template, %why, "this publication cannot be pushed there");
+                None
+            }
+        })
     }
 
     /// The claim of this token is over, and no other follows on it.
@@ -73,7 +88,7 @@ impl HookPushes {
         if rows.get(url).is_some_and(|row| row.token <= token)
             && let Some(row) = rows.remove(url)
         {
-            info!(%url, target = %row.target.url(), "the push that a hook asked for ends");
+            info!(%url, "the pushes of the publication end");
             self.pushes.set(row.id, None);
         }
     }
@@ -89,10 +104,7 @@ impl HookPushes {
             match event {
                 Ok(event) => self.note(&event),
                 Err(RecvError::Lagged(missed)) => {
-                    warn!(
-                        missed,
-                        "claim events came faster than pushes of hooks could follow; all are compared"
-                    );
+                    warn!(missed, "claim events came faster than pushes could follow; all are compared");
                     self.compare(&desk).await;
                 }
                 Err(RecvError::Closed) => return,
@@ -101,7 +113,7 @@ impl HookPushes {
     }
 
     fn note(&self, event: &ClaimEvent) {
-        // While another holds the key, its own hook decides.
+        // While another holds the key, its own admission decides.
         let is_free = event.row.as_ref().is_none_or(|row| row.state == ClaimState::Blocked);
         if let (true, true, ClaimKey::Ingest(url), Some(token)) =
             (event.ends_claim(), is_free, &event.key, event.token)
