@@ -92,7 +92,11 @@ impl Work<'_> {
     fn heard(&mut self, foreign: Option<Foreign>) {
         let Some(foreign) = foreign else {
             self.foreign_ended("ended");
-            self.overtaken("another relay had the URL meanwhile");
+            if self.entry.claim.is_some() {
+                self.overtaken("another relay had the URL meanwhile");
+                // What we wanted kept may just have been handed over.
+                self.persist();
+            }
             return;
         };
         let place = format!("at relay {}", foreign.relay);
