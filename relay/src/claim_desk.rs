@@ -22,6 +22,7 @@ pub use liveness::Liveness;
 pub use outcome::{ActError, Admitted, HolderOrder, Refused, Reserved};
 pub use task::DeskTask;
 
+use crate::claim_store::{ClaimStore, Embedded, EtcdError, EtcdStore, Place};
 use crate::clock;
 use crate::store::{Store, StoreError};
 use api::claims::ClaimView;
@@ -60,13 +61,32 @@ impl ClaimDesk {
     /// [`StoreError`] if the store cannot be read.
     pub async fn load(store: Store, rules: Rules) -> Result<(Self, DeskTask), StoreError> {
         let (snapshot, token) = store.load_claims().await?;
+        let table = ClaimTable::restore(clock::now(), rules, TokenSource::after(token), snapshot);
+        let claims = Box::new(Embedded::new(store.clone()));
+        Ok(Self::over(table, claims, store))
+    }
+
+    /// The same over a store that other relays share; the audit log stays in this relay's own.
+    ///
+    /// # Errors
+    /// [`EtcdError`] if the cluster cannot be used.
+    pub async fn join(store: Store, place: Place, rules: Rules) -> Result<(Self, DeskTask), EtcdError> {
+        let (claims, restored, token) = EtcdStore::open(place, store.clone()).await?;
+        let rules = Rules { shared: true, ..rules };
         let now = clock::now();
-        let table = ClaimTable::restore(now, rules, TokenSource::after(token), snapshot);
+        let mut table = ClaimTable::restore(now, rules, TokenSource::after(token), restored.snapshot);
+        for (key, foreign) in restored.foreign {
+            table.heard_before(now, &key, foreign);
+        }
+        Ok(Self::over(table, Box::new(claims), store))
+    }
+
+    fn over(table: ClaimTable, claims: Box<dyn ClaimStore>, store: Store) -> (Self, DeskTask) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (events, _) = broadcast::channel(EVENTS_MAX);
-        let shared = Arc::new(Shared::new(now));
-        let task = DeskTask::new(table, store.clone(), inbox, shared.clone(), events.clone());
-        Ok((Self { commands, shared, events, store }, task))
+        let shared = Arc::new(Shared::new(clock::now()));
+        let task = DeskTask::new(table, claims, store.clone(), inbox, shared.clone(), events.clone());
+        (Self { commands, shared, events, store }, task)
     }
 
     /// A publisher asks for a key that is free to it. Answered when it may write or is to be told that it may not;
@@ -131,7 +151,8 @@ impl ClaimDesk {
         outcome.map_err(Refused::Claim)
     }
 
-    /// Keeps a claim for `keep` from now; returns for how long it really is kept.
+    /// Keeps a claim for `keep` from now; returns for how long it surely is the caller's, which is less where relays
+    /// share a store.
     ///
     /// # Errors
     /// [`RenewError`] if the claim is no more; `None` in it if the desk does not answer, and the next try may fare
@@ -139,9 +160,7 @@ impl ClaimDesk {
     pub async fn renew(&self, claim: ClaimId, keep: Duration) -> Result<Duration, Option<RenewError>> {
         let (answer, outcome) = oneshot::channel();
         let ask = Command::Renew { claim, keep, answer };
-        self.send_and_wait(ask, outcome, ANSWER_WITHIN)
-            .await
-            .map_or(Err(None), |renewed| renewed.map_err(Some))
+        self.send_and_wait(ask, outcome, ANSWER_WITHIN).await.unwrap_or(Err(None))
     }
 
     /// The holder gives its claim up; a publisher that still writes under it is cut off. `false` if it had ended

@@ -9,6 +9,7 @@ pub mod admission;
 mod assembly;
 pub mod auth;
 pub mod claim_desk;
+pub mod claim_store;
 pub mod cli;
 pub mod clock;
 pub mod config;

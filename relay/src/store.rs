@@ -7,6 +7,7 @@
 //! secrets and is readable by its owner alone.
 
 mod claims;
+mod fleet;
 mod history;
 mod hls;
 mod open;
@@ -17,6 +18,8 @@ mod thread;
 mod tokens;
 
 pub use claims::ClaimWrite;
+pub(crate) use claims::{key_of_text, key_text};
+pub use fleet::EtcdMark;
 pub use history::{AuditBounds, AuditOf, AuditQuery, AuditRow};
 pub use hls::HlsPosition;
 pub use open::OpenError;

@@ -3,6 +3,7 @@
 use super::Liveness;
 use api::claims::ClaimView;
 use claims::{Admission, ClaimId, FencingToken, OperatorError, Refusal};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What the desk tells the connection of a holder.
@@ -26,6 +27,10 @@ pub struct Admitted {
     pub token: FencingToken,
     /// What its readers see.
     pub kind: Admission,
+    /// How long it must not write where nobody checks its token, since somebody else may still do so.
+    pub guard: Duration,
+    /// For how long the claim surely is its own, counted from the admission; `None` if nobody else can have it.
+    pub lease_left: Option<Duration>,
     /// What the desk orders from now on. It ends when the publisher may write no more.
     pub orders: mpsc::Receiver<HolderOrder>,
     /// Where media is reported.

@@ -5,18 +5,21 @@ use super::liveness::{Liveness, Shared};
 use super::outcome::{ActError, Admitted, Reserved};
 use super::register::Register;
 use super::{fresh_id, view};
+use crate::claim_store::{ClaimStore, Wish, Word};
 use crate::clock;
-use crate::store::{self, Answer, AuditBounds, ClaimWrite, Store, StoreError};
+use crate::store::{self, Answer, AuditBounds, ClaimWrite, Store};
 use api::claims::ClaimView;
+use claims::fleet::Told;
 use claims::{
-    Block, Change, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label, Origin,
-    Publish, Reference, Refusal, RenewError, Reserve, SaveId,
+    Block, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label, Origin, Publish,
+    Reference, Refusal, RenewError, Reserve,
 };
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -57,7 +60,7 @@ pub(super) enum Command {
     Renew {
         claim: ClaimId,
         keep: Duration,
-        answer: oneshot::Sender<Result<Duration, RenewError>>,
+        answer: oneshot::Sender<Renewal>,
     },
     Release {
         claim: ClaimId,
@@ -104,6 +107,9 @@ pub(super) enum Command {
     },
 }
 
+/// For how long a claim is kept; `None` as the error if nobody can say now.
+pub(super) type Renewal = Result<Duration, Option<RenewError>>;
+
 /// A publisher's outcome; a refusal with how much later it is told.
 pub(super) type PublishOutcome = Result<Admitted, (Refusal, Duration)>;
 
@@ -113,24 +119,27 @@ enum Asker {
     Reserve(oneshot::Sender<Result<Reserved, Refusal>>),
 }
 
-/// A write that the store was given.
+/// A write of the audit log.
+#[derive(Clone, Copy)]
 enum Written {
-    Save(SaveId),
-    Change(ClaimKey),
-    Audit,
+    Entry,
     Pruned,
 }
 
 /// The task behind [`super::ClaimDesk`].
 pub struct DeskTask {
     table: ClaimTable,
+    claims: Box<dyn ClaimStore>,
+    /// Of the audit log, which is this relay's own.
     store: Store,
     inbox: mpsc::Receiver<Command>,
     shared: Arc<Shared>,
     events: broadcast::Sender<ClaimEvent>,
     askers: HashMap<ContenderId, Asker>,
     register: Register,
-    /// Writes on their way; at most as many as the store's queue has places.
+    /// How long those who are about to be admitted must not write where nobody checks tokens.
+    guards: HashMap<FencingToken, Duration>,
+    /// Entries of the audit log on their way; at most as many as the store's queue has places.
     writing: FuturesUnordered<BoxFuture<'static, (Written, bool)>>,
     /// Keys whose last change did not reach the store.
     unwritten: BTreeSet<ClaimKey>,
@@ -144,6 +153,7 @@ pub struct DeskTask {
 impl DeskTask {
     pub(super) fn new(
         table: ClaimTable,
+        claims: Box<dyn ClaimStore>,
         store: Store,
         inbox: mpsc::Receiver<Command>,
         shared: Arc<Shared>,
@@ -151,12 +161,14 @@ impl DeskTask {
     ) -> Self {
         Self {
             table,
+            claims,
             store,
             inbox,
             shared,
             events,
             askers: HashMap::new(),
             register: Register::default(),
+            guards: HashMap::new(),
             writing: FuturesUnordered::new(),
             unwritten: BTreeSet::new(),
             rewrite_at: None,
@@ -187,7 +199,8 @@ impl DeskTask {
                     None => break,
                 },
                 () = self.shared.wake.notified() => {}
-                Some((written, is_done)) = self.writing.next() => self.written(written, is_done),
+                Some((written, is_done)) = self.writing.next() => noted(written, is_done),
+                word = poll_fn(|cx| self.claims.poll_word(cx)) => self.word(word),
                 () = tokio::time::sleep_until(due.into()) => {}
             }
             // What waits already is taken along, so that one commit serves many.
@@ -216,7 +229,7 @@ impl DeskTask {
                 self.table.reserve(now, Reserve { origin, keep });
             }
             Command::Renew { claim, keep, answer } => {
-                let _ = answer.send(self.table.renew(now, claim, keep));
+                let _ = answer.send(self.renew(now, claim, keep));
             }
             Command::Release { claim, why, answer } => {
                 let _ = answer.send(self.table.release(now, claim, &why));
@@ -251,6 +264,16 @@ impl DeskTask {
             Command::IsHeld { claim, answer } => {
                 let _ = answer.send(self.table.row_of(now, claim).is_some_and(|row| row.holder.is_some()));
             }
+        }
+    }
+
+    /// A claim is worth no more than what the store still guarantees.
+    fn renew(&mut self, now: Instant, claim: ClaimId, keep: Duration) -> Renewal {
+        let kept = self.table.renew(now, claim, keep).map_err(Some)?;
+        match self.claims.lease_left(now) {
+            None => Ok(kept),
+            Some(left) if left.is_zero() => Err(None),
+            Some(left) => Ok(kept.min(left)),
         }
     }
 
@@ -319,26 +342,22 @@ impl DeskTask {
     fn carry_out(&mut self) {
         while let Some(effect) = self.table.poll_effect() {
             match effect {
-                Effect::Save { save, record, .. } => {
-                    let write = ClaimWrite::Change(Change::Put(record));
-                    if let Err(error) = self.write(Written::Save(save), write) {
-                        warn!(%error, "a claim could not be stored");
-                        self.table.not_stored(clock::now(), save);
-                    }
+                Effect::Save { save, record, replaces, standing } => {
+                    self.submit(Wish::Save { save, record, replaces, standing });
                 }
-                Effect::Persist(change) => {
-                    let key = key_of(&change).clone();
-                    if self.write(Written::Change(key.clone()), ClaimWrite::Change(change)).is_err() {
-                        self.offer_again(key);
-                    }
-                }
-                Effect::Show { .. } | Effect::Ask { .. } | Effect::Vouch { .. } | Effect::Evict { .. } => {}
+                Effect::Persist(change) => self.submit(Wish::Persist(change)),
+                Effect::Show { key, shown } => self.submit(Wish::Show(key, shown)),
+                Effect::Ask { key } => self.submit(Wish::Ask(key)),
+                Effect::Vouch { key } => self.submit(Wish::Vouch(key)),
+                Effect::Evict { key, version, why } => self.submit(Wish::Evict(key, version, why)),
                 Effect::Event(event) => self.event(event),
                 Effect::Admitted { contender, key, claim_id, token, kind } => {
                     self.shared.set_writer(&key, self.table.writer(&key));
                     let liveness = Liveness::new(token, self.shared.clone());
                     let orders = self.register.admit(token, contender, liveness.clone());
-                    let admitted = Admitted { claim_id, token, kind, orders, liveness };
+                    let guard = self.guards.remove(&token).unwrap_or_default();
+                    let lease_left = self.claims.lease_left(clock::now());
+                    let admitted = Admitted { claim_id, token, kind, guard, lease_left, orders, liveness };
                     let asker = self.askers.remove(&contender);
                     let is_there = match asker {
                         Some(Asker::Publish(answer)) => answer.send(Ok(admitted)).is_ok(),
@@ -390,40 +409,58 @@ impl DeskTask {
         // Nobody may be watching.
         let _ = self.events.send(told);
         self.told = self.told.saturating_add(1);
-        if let Err(error) = self.write(Written::Audit, ClaimWrite::Event(event, at)) {
-            warn!(%error, "a claim event is missing in the audit log");
+        match self.store.submit_claims(vec![ClaimWrite::Event(event, at)]) {
+            Ok(answer) => self.note(Written::Entry, answer),
+            Err(error) => warn!(%error, "a claim event is missing in the audit log"),
         }
     }
 
-    /// Hands a write to the store, in order with all others.
-    fn write(&mut self, written: Written, write: ClaimWrite) -> Result<(), StoreError> {
-        let answer: Answer<()> = self.store.submit_claims(vec![write])?;
+    fn note(&self, written: Written, answer: Answer<()>) {
         self.writing.push(Box::pin(async move {
             let answered = tokio::time::timeout(store::ANSWER_WITHIN, answer).await;
-            let is_done = matches!(answered, Ok(Ok(Ok(()))));
-            (written, is_done)
+            (written, matches!(answered, Ok(Ok(Ok(())))))
         }));
-        Ok(())
     }
 
-    fn written(&mut self, written: Written, is_done: bool) {
+    fn submit(&mut self, wish: Wish) {
+        self.claims.submit(clock::now(), wish);
+    }
+
+    fn word(&mut self, word: Word) {
         let now = clock::now();
-        match (written, is_done) {
-            (Written::Save(save), true) => self.table.stored(now, save),
-            (Written::Save(save), false) => {
-                warn!("a claim could not be stored; its publisher is refused");
-                self.table.not_stored(now, save);
+        match word {
+            Word::Unwritten(key) => {
+                self.unwritten.insert(key);
+                self.rewrite_at = Some(now + REWRITE_AFTER);
             }
-            (Written::Change(key), false) => self.offer_again(key),
-            (Written::Audit, false) => warn!("a claim event is missing in the audit log"),
-            (Written::Pruned, false) => warn!("the audit log could not be pruned; tried again in an hour"),
-            (Written::Change(_) | Written::Audit | Written::Pruned, true) => {}
+            Word::Told(Told::Stored { save, token, guard }) => {
+                if !guard.is_zero() {
+                    self.guards.insert(token, guard);
+                }
+                self.table.stored_as(now, save, token);
+                // Whoever was admitted takes it from here; for one who was not, it is over.
+                self.carry_out();
+                self.guards.clear();
+            }
+            Word::Told(Told::NotStored { save }) => self.table.not_stored(now, save),
+            Word::Told(Told::Conflicted { save }) => self.table.conflicted(now, save),
+            Word::Told(Told::Heard { key, foreign }) => {
+                self.table.heard(now, &key, foreign.map(|foreign| *foreign));
+                self.shared.set_writer(&key, self.table.writer(&key));
+            }
+            Word::Told(Told::HeardBlocks { key, blocks }) => self.table.heard_blocks(now, &key, blocks),
+            Word::Told(Told::Vouched { key }) => self.table.vouched(now, &key),
+            Word::Told(Told::Contested { key }) => self.table.contested(now, &key),
+            Word::Told(Told::Evicted { key, token, why }) => self.table.evicted(now, &key, token, &why),
         }
     }
+}
 
-    fn offer_again(&mut self, key: ClaimKey) {
-        self.unwritten.insert(key);
-        self.rewrite_at = Some(clock::now() + REWRITE_AFTER);
+fn noted(written: Written, is_done: bool) {
+    match (written, is_done) {
+        (Written::Entry, false) => warn!("a claim event is missing in the audit log"),
+        (Written::Pruned, false) => warn!("the audit log could not be pruned; tried again in an hour"),
+        (Written::Entry | Written::Pruned, true) => {}
     }
 }
 
@@ -433,11 +470,4 @@ fn origin(contender: ContenderId, key: ClaimKey, holder: Holder) -> Origin {
     let [.., high, low] = fresh_id.get().into_bytes();
     let reference = Reference(u16::from_be_bytes([high, low]));
     Origin { contender, key, holder, fresh_id, reference, unix_ms: clock::wall().as_millisecond() }
-}
-
-const fn key_of(change: &Change) -> &ClaimKey {
-    match change {
-        Change::Put(record) => &record.key,
-        Change::Remove(key) | Change::Blocks(key, _) => key,
-    }
 }

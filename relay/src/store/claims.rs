@@ -198,7 +198,7 @@ pub(super) const fn kind_text(key: &ClaimKey) -> &'static str {
 }
 
 /// A key as text from which it is parsed again. A target's is its URL without the scheme, escaped, secret and all.
-fn key_text(key: &ClaimKey) -> (&'static str, String) {
+pub(crate) fn key_text(key: &ClaimKey) -> (&'static str, String) {
     let text = match key {
         ClaimKey::Ingest(url) => url.to_url_path(),
         ClaimKey::Target(target) => {
@@ -212,14 +212,19 @@ fn key_text(key: &ClaimKey) -> (&'static str, String) {
 
 fn key_of(row: &Row<'_>) -> rusqlite::Result<Option<ClaimKey>> {
     let (kind, text): (String, String) = (row.get("kind")?, row.get("key")?);
-    Ok(match kind.as_str() {
+    Ok(key_of_text(&kind, &text))
+}
+
+/// The key that [`key_text`] wrote so; `None` if it is none.
+pub(crate) fn key_of_text(kind: &str, text: &str) -> Option<ClaimKey> {
+    match kind {
         "ingest" => text.parse::<StreamUrl>().ok().map(ClaimKey::Ingest),
         "target" => {
             let target = format!("rtmp://{text}").parse::<TargetUrl>();
             target.ok().map(|target| ClaimKey::Target(target.key().clone()))
         }
         _ => None,
-    })
+    }
 }
 
 fn millis(duration: Duration) -> i64 {
