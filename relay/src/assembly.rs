@@ -7,6 +7,7 @@ use crate::access::{AccessRules, Crowd};
 use crate::admission::Admission;
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
+use crate::claim_store::Place;
 use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
@@ -90,8 +91,10 @@ pub(crate) async fn start(
     let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
     let grants = store.grant_key().await.context("read the grants' key")?;
     let tokens = Tokens::new(store.tokens().await.context("read the tokens")?);
-    let (desk, desk_task) =
-        ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?;
+    let (desk, desk_task) = match Place::of(&config.store).context("read the [store] section's files")? {
+        None => ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?,
+        Some(place) => ClaimDesk::join(store.clone(), place, rules(&config)).await?,
+    };
     let users = TaskTracker::new();
     let stop_desk = CancellationToken::new();
     let desk_handle = tokio::spawn(desk_task.keep_history(config.claims.history_days).run(stop_desk.clone()));

@@ -44,6 +44,9 @@ pub struct ClaimView {
     pub token: u64,
     /// The holder's public label.
     pub holder: String,
+    /// The relay of the fleet that has it; absent where it is the one that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
     /// The stream that holds it, if a bot started one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_id: Option<Uuid>,

@@ -59,8 +59,9 @@ async fn pass_on(event: &ClaimEvent, hub: &Hub, streams: &Streams, events: &Even
     {
         streams.claim_news(stream, news).await;
     }
-    // While another holds the key, its publisher continues the broadcast.
-    let is_free = event.row.as_ref().is_none_or(|row| row.state == ClaimState::Blocked);
+    // While another holds the key here, its publisher continues the broadcast.
+    let is_free =
+        event.row.as_ref().is_none_or(|row| row.state == ClaimState::Blocked || row.relay.is_some());
     let is_over = event.ends_claim() && is_free;
     if let (true, ClaimKey::Ingest(url), Some(token)) = (is_over, &event.key, event.token) {
         hub.end(url, token.get());
@@ -81,6 +82,7 @@ async fn sweep(desk: &ClaimDesk, hub: &Hub) -> Vec<ClaimView> {
     let held: HashSet<_> = claims
         .iter()
         .filter(|claim| claim.kind == ClaimKind::Ingest && claim.state != ClaimState::Blocked)
+        .filter(|claim| claim.relay.is_none())
         .map(|claim| claim.key.as_str())
         .collect();
     for (token, broadcast) in there {
@@ -96,7 +98,8 @@ async fn sweep(desk: &ClaimDesk, hub: &Hub) -> Vec<ClaimView> {
 
 /// Claims that are gone are found out by their next renewal.
 async fn tell_streams(claims: &[ClaimView], streams: &Streams) {
-    for claim in claims.iter().filter(|claim| claim.kind == ClaimKind::Ingest) {
+    let ours = claims.iter().filter(|claim| claim.kind == ClaimKind::Ingest && claim.relay.is_none());
+    for claim in ours {
         let Some(stream) = claim.stream_id else { continue };
         let news = match claim.state {
             ClaimState::Live | ClaimState::Probing if claim.silent_ms.is_some() => ClaimNews::Live,

@@ -27,6 +27,7 @@ pub(super) fn view(row: Row, wall: Timestamp) -> ClaimView {
         },
         token: row.token.get(),
         holder: row.label.to_string(),
+        relay: row.relay.map(|relay| relay.to_string()),
         stream_id: row.holder.and_then(|holder| holder.stream_id),
         since: time(row.since_unix_ms, wall),
         silent_ms: row.silent.map(millis),

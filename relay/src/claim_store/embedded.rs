@@ -79,9 +79,7 @@ impl ClaimStore for Embedded {
 
 fn word(written: Written, is_done: bool) -> Word {
     match (written, is_done) {
-        (Written::Save(save, token), true) => {
-            Word::Told(Told::Stored { save, token, guard: Duration::ZERO })
-        }
+        (Written::Save(save, token), true) => Word::Told(Told::Stored { save, token, guard: Duration::ZERO }),
         (Written::Save(save, _), false) => {
             warn!("a claim could not be stored; its publisher is refused");
             Word::Told(Told::NotStored { save })

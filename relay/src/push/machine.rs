@@ -21,7 +21,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// What a fresh claim is worth before its first renewal: less than the silence after which the desk takes it away.
 const FIRST_LEASE: Duration = Duration::from_secs(8);
 /// How long one that takes over from a live push waits before it connects, so that the target sees the old one go.
-const GUARD: Duration = Duration::from_secs(2);
+pub(super) const GUARD: Duration = Duration::from_secs(2);
 /// How often a target that another holds is asked for, beside being told that it is free.
 const HELD_RETRY: Duration = Duration::from_secs(30);
 /// After our claim was taken away.
@@ -187,10 +187,18 @@ impl Machine {
         }
     }
 
-    /// The claim is ours from `moment`; `takes_over` from a push that was there until now.
-    pub(super) fn granted(&mut self, moment: Moment, claim: ClaimId, takes_over: bool) {
-        let lease = Lease { renew_at: moment.now, ends: moment.now + FIRST_LEASE };
-        let from = if takes_over { moment.now + GUARD } else { moment.now };
+    /// The claim is ours from `moment`, surely for `left` (`None`: until it is lost by our own fault); somebody else
+    /// may still write until `guard` is over.
+    pub(super) fn granted(
+        &mut self,
+        moment: Moment,
+        claim: ClaimId,
+        left: Option<Duration>,
+        guard: Duration,
+    ) {
+        let first = left.map_or(FIRST_LEASE, |left| FIRST_LEASE.min(left.saturating_sub(MARGIN)));
+        let lease = Lease { renew_at: moment.now, ends: moment.now + first };
+        let from = moment.now + guard;
         self.phase = Phase::Holding { claim, lease, line: Line::Down { from } };
         self.failures = 0;
         self.holder = None;
@@ -215,7 +223,7 @@ impl Machine {
     pub(super) fn renewed(&mut self, sent: Instant, keep: Duration) {
         if let Phase::Holding { lease, .. } = &mut self.phase {
             let ends = sent + keep.saturating_sub(MARGIN);
-            *lease = Lease { renew_at: sent + RENEW_EVERY, ends: ends.max(lease.ends) };
+            *lease = Lease { renew_at: sent + RENEW_EVERY.min(keep / 4), ends: ends.max(lease.ends) };
         }
     }
 
@@ -340,7 +348,7 @@ mod tests {
 
         fn granted() -> Self {
             let mut story = Self::new();
-            story.machine.granted(at(story.start, 0), ClaimId::new(Uuid::nil()), false);
+            story.machine.granted(at(story.start, 0), ClaimId::new(Uuid::nil()), None, Duration::ZERO);
             story
         }
 
@@ -409,7 +417,7 @@ mod tests {
         assert!(!story.machine.may_send(story.at(1).now));
         story.machine.may_be_free(story.at(7).now);
         assert_eq!(story.second(story.machine.ask_at()), Some(7));
-        story.machine.granted(story.at(7), ClaimId::new(Uuid::nil()), false);
+        story.machine.granted(story.at(7), ClaimId::new(Uuid::nil()), None, Duration::ZERO);
         assert_eq!((story.machine.state(), story.machine.holder()), (TargetState::Waiting, None));
         assert_eq!(story.second(story.machine.connect_from()), Some(7));
     }
@@ -417,7 +425,7 @@ mod tests {
     #[test]
     fn whoever_takes_over_from_a_live_push_waits_until_that_is_gone() {
         let mut story = Story::new();
-        story.machine.granted(story.at(3), ClaimId::new(Uuid::nil()), true);
+        story.machine.granted(story.at(3), ClaimId::new(Uuid::nil()), None, GUARD);
         assert_eq!(story.second(story.machine.connect_from()), Some(5));
     }
 

@@ -5,7 +5,7 @@
 
 use super::Pushes;
 use super::feed::Feed;
-use super::machine::{KEEP, Loss, Machine, NotGranted};
+use super::machine::{GUARD, KEEP, Loss, Machine, NotGranted};
 use super::rules::Rule;
 use super::status::Status;
 use super::words::words;
@@ -128,9 +128,10 @@ impl Task {
             match outcome {
                 Ok(admitted) => {
                     let takes_over = matches!(admitted.kind, Admission::Takeover { .. });
-                    let claim = admitted.claim_id;
+                    let guard = if takes_over { GUARD.max(admitted.guard) } else { admitted.guard };
+                    let (claim, left) = (admitted.claim_id, admitted.lease_left);
                     info!(token = %admitted.token, "the claim on the target is granted");
-                    self.note(|machine, moment| machine.granted(moment, claim, takes_over));
+                    self.note(|machine, moment| machine.granted(moment, claim, left, guard));
                     return Some(admitted);
                 }
                 Err(refused) => self.not_granted(&refused),

@@ -3,7 +3,8 @@
 use crate::store::{key_of_text, key_text};
 use claims::fleet::{Cell, Held, News, Relay, RelayId, Value, WriteId};
 use claims::{
-    BlockRecord, ClaimId, ClaimKey, FencingToken, Holder, HolderId, Label, Record, Shown, Standing, Ticket, Version,
+    BlockRecord, ClaimId, ClaimKey, FencingToken, Holder, HolderId, Label, Record, Shown, Standing, Ticket,
+    Version,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -76,7 +77,9 @@ impl Cells {
         };
         let Some(value) = value else { return Some(News { cell, version, value: None }) };
         let value = match what {
-            "claims" => serde_json::from_slice(value).map(|held: HeldJson| Value::Claim(Box::new(held.read(key)))),
+            "claims" => {
+                serde_json::from_slice(value).map(|held: HeldJson| Value::Claim(Box::new(held.read(key))))
+            }
             "blocks" => serde_json::from_slice(value).map(BlocksJson::read),
             _ => serde_json::from_slice(value).map(|word: WordJson| word.read()),
         };

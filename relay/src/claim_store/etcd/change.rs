@@ -4,7 +4,8 @@ use super::cell::{self, Cells};
 use claims::fleet::{Fence, Held, Op, Outcome, Value};
 use claims::{BlockRecord, ClaimKey, Version};
 use etcd_client::{
-    Client, Compare, CompareOp, DeleteOptions, Error, GetResponse, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse,
+    Client, Compare, CompareOp, DeleteOptions, Error, GetResponse, PutOptions, Txn, TxnOp, TxnOpResponse,
+    TxnResponse,
 };
 use std::time::Duration;
 use tokio::time::timeout;
@@ -98,8 +99,7 @@ impl Session {
     }
 
     async fn transact(&self, key: &ClaimKey, when: Vec<Compare>, then: Vec<TxnOp>) -> Result<Outcome, Error> {
-        let otherwise =
-            [TxnOp::get(self.cells.claim(key), None), TxnOp::get(self.cells.fence(key), None)];
+        let otherwise = [TxnOp::get(self.cells.claim(key), None), TxnOp::get(self.cells.fence(key), None)];
         let txn = Txn::new().when(when).and_then(then).or_else(otherwise);
         let answer = self.client.kv_client().txn(txn).await?;
         let seen = Version(answer.header().map_or(0, |header| header.revision()).cast_unsigned());

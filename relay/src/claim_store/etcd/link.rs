@@ -8,8 +8,8 @@ use crate::store::{EtcdMark, Store, StoreError};
 use claims::Version;
 use claims::fleet::{Opening, Relay};
 use etcd_client::{
-    Client, Error, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, PutOptions, SortOrder, SortTarget,
-    WatchOptions, WatchStream,
+    Client, Error, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, PutOptions, SortOrder,
+    SortTarget, WatchOptions, WatchStream,
 };
 use std::collections::VecDeque;
 use std::future::Future;
@@ -390,7 +390,10 @@ impl Link {
                 Err(error) => return Some(error.into()),
             };
             if message.canceled() {
-                return Some(EtcdError::Unreachable(format!("the watch was ended: {}", message.cancel_reason())));
+                return Some(EtcdError::Unreachable(format!(
+                    "the watch was ended: {}",
+                    message.cancel_reason()
+                )));
             }
             let mut news = Vec::new();
             let mut progress = Version::ABSENT;

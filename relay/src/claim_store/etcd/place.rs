@@ -1,9 +1,12 @@
 //! Which cluster, under which prefix, and how to be let in.
 
-use config::Secret;
+use crate::config::StoreConfig;
+use anyhow::{Context, Result};
 use claims::Label;
 use claims::fleet::{Relay, RelayId};
+use config::Secret;
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
+use std::path::Path;
 
 /// A cluster, as configured and checked.
 #[derive(Clone, Debug)]
@@ -25,6 +28,34 @@ pub struct Place {
 }
 
 impl Place {
+    /// As configured; `None` where claims are this relay's alone.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn of(config: &StoreConfig) -> Result<Option<Self>> {
+        let endpoints: Vec<_> = config.members().map(str::to_owned).collect();
+        if endpoints.is_empty() {
+            return Ok(None);
+        }
+        let identity =
+            match (read("store.etcd_cert", &config.etcd_cert)?, read("store.etcd_key", &config.etcd_key)?) {
+                (Some(certificate), Some(key)) => Some((certificate, Secret::new(key))),
+                _ => None,
+            };
+        let user =
+            (!config.etcd_user.is_empty()).then(|| (config.etcd_user.clone(), config.etcd_password.clone()));
+        let label = if config.relay.is_empty() { machine() } else { config.relay.clone() };
+        Ok(Some(Self {
+            endpoints,
+            prefix: config.etcd_prefix.clone(),
+            user,
+            ca: read("store.etcd_ca", &config.etcd_ca)?,
+            identity,
+            epoch: config.epoch,
+            label: Label::new(&label),
+        }))
+    }
+
     /// This relay, as others see it.
     #[must_use]
     pub fn relay(&self, id: RelayId) -> Relay {
@@ -49,4 +80,17 @@ impl Place {
         }
         options
     }
+}
+
+fn read(key: &str, path: &Path) -> Result<Option<Vec<u8>>> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("{key}: {} cannot be read", path.display()))?;
+    Ok(Some(bytes))
+}
+
+/// The machine's name (proc(5)).
+fn machine() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default()
 }
