@@ -245,3 +245,20 @@ async fn through_a_gap_of_six_seconds_the_target_has_one_connection_with_time_th
         assert_eq!(said.contains("silence_duration"), *gap == "silence", "{gap}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_of_the_relay_a_publication_is_pushed_again_without_waiting_for_its_own_old_claims() {
+    let nginx = Nginx::start().await;
+    let mut relay = relay(&[("PUSH", nginx.rtmp_url("{name}"))]);
+    let first = Ffmpeg::publish(Source::Small, &relay.rtmp_url("live/room"), None);
+    eventually(20.0, "it is pushed", || nginx.has_publishers(1)).await;
+    relay.crash_and_restart().expect("it comes up again");
+    drop(first);
+    let _second = Ffmpeg::publish(Source::Small, &relay.rtmp_url("live/room"), None);
+    eventually(20.0, "the publisher is let in", || relay.live("live/room")).await;
+    eventually(5.0, "it is pushed again", || async {
+        targets(&relay, &[TargetState::Pushing]).await?;
+        nginx.has_publishers(1).await
+    })
+    .await;
+}
