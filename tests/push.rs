@@ -171,19 +171,8 @@ async fn through_a_gap_of_six_seconds_the_target_has_one_connection_with_time_th
         "-t",
         "2",
     ];
-    // In the publishers' size, rates and encoder settings.
-    let coded = [
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-tune",
-        "zerolatency",
-        "-pix_fmt",
-        "yuv420p",
-        "-g",
-        "60",
-    ];
+    // In other encoder settings than the publishers', and so with other parameter sets.
+    let coded = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-pix_fmt", "yuv420p", "-g", "60"];
     let coded = [&coded[..], &["-c:a", "aac", "-ac", "2", clip]].concat();
     Ffmpeg::run(20.0, &[&made[..], &coded[..]].concat()).await.expect("a clip is made");
 
@@ -237,11 +226,32 @@ async fn through_a_gap_of_six_seconds_the_target_has_one_connection_with_time_th
             "silence" => assert!(steps.0 < 1_500 && steps.1 < 150, "{steps:?}"),
             _ => assert!(steps.0 < 150 && steps.1 < 150, "{steps:?}"),
         }
+        // As broadcasters pass it on: copied, not encoded, into a transport stream.
+        let copy = folder.path().join(format!("{gap}.ts"));
+        let copy = copy.to_str().expect("a plain path");
+        Ffmpeg::run(20.0, &["-i", file, "-c", "copy", "-f", "mpegts", copy]).await.expect("it can be copied");
         let filter = "silencedetect=noise=-50dB:d=4,ametadata=mode=print:key=lavfi.silence_duration:file=-";
-        let arguments = ["-i", file, "-fps_mode:v", "passthrough", "-enc_time_base:v", "1:1000"];
+        let arguments = ["-i", copy, "-fps_mode:v", "passthrough", "-enc_time_base:v", "1:1000"];
         let said = Ffmpeg::run(60.0, &[&arguments[..], &["-af", filter, "-f", "null", "-"]].concat()).await;
         let said = said.expect("it decodes");
         assert_eq!(said.lines().filter(|line| line.starts_with("! ")).collect::<Vec<_>>(), [""; 0], "{gap}");
         assert_eq!(said.contains("silence_duration"), *gap == "silence", "{gap}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_of_the_relay_a_publication_is_pushed_again_without_waiting_for_its_own_old_claims() {
+    let nginx = Nginx::start().await;
+    let mut relay = relay(&[("PUSH", nginx.rtmp_url("{name}"))]);
+    let first = Ffmpeg::publish(Source::Small, &relay.rtmp_url("live/room"), None);
+    eventually(20.0, "it is pushed", || nginx.has_publishers(1)).await;
+    relay.crash_and_restart().expect("it comes up again");
+    drop(first);
+    let _second = Ffmpeg::publish(Source::Small, &relay.rtmp_url("live/room"), None);
+    eventually(20.0, "the publisher is let in", || relay.live("live/room")).await;
+    eventually(5.0, "it is pushed again", || async {
+        targets(&relay, &[TargetState::Pushing]).await?;
+        nginx.has_publishers(1).await
+    })
+    .await;
 }

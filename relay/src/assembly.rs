@@ -90,6 +90,7 @@ pub(crate) async fn start(
 ) -> Result<Parts> {
     let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
     let grants = store.grant_key().await.context("read the grants' key")?;
+    let push_seed = store.push_seed().await.context("read the pushes' seed")?;
     let tokens = Tokens::new(store.tokens().await.context("read the tokens")?);
     let (desk, desk_task) = match Place::of(&config.store).context("read the [store] section's files")? {
         None => ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?,
@@ -130,7 +131,7 @@ pub(crate) async fn start(
         stop: stop.clone(),
     })
     .context("make the hooks' HTTP client")?;
-    let publication_pushes = PublicationPushes::new(&config.app, Arc::new(pushes.clone()));
+    let publication_pushes = PublicationPushes::new(&config.app, push_seed, Arc::new(pushes.clone()));
     users.spawn(publication_pushes.clone().follow(desk.clone(), stop.clone()));
     let admission = Admission {
         access: AccessRules::new(&config.app),

@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a publisher was turned away.
@@ -79,6 +80,10 @@ pub struct Metrics {
     pub push_sent: Counter,
     /// Connections to targets that were made anew.
     pub push_reconnects: Counter,
+    /// Connections to targets that could not be made, or broke.
+    pub push_failures: Counter,
+    /// The largest lag of all pushes now, in seconds.
+    pub push_lag: Gauge<f64, AtomicU64>,
     /// Pushes set forward to a keyframe because their target lagged.
     pub push_skips: Counter,
     /// Gaps of streams through which connections to targets were kept.
@@ -152,6 +157,10 @@ impl Metrics {
         let player_skips: Counter = figure!("player_skips", "RTMP players set forward because they lagged");
         let push_sent: Counter = figure!("push_sent", "Media bytes taken by targets", Unit::Bytes);
         let push_reconnects: Counter = figure!("push_reconnects", "Connections to targets made anew");
+        let push_failures: Counter =
+            figure!("push_failures", "Connections to targets that could not be made, or broke");
+        let push_lag: Gauge<f64, AtomicU64> =
+            figure!("push_lag", "How far the target that is most behind is behind its stream", Unit::Seconds);
         let push_skips: Counter = figure!("push_skips", "Pushes set forward because their target lagged");
         let push_gaps: Counter =
             figure!("push_gaps", "Gaps of streams through which connections to targets were kept");
@@ -183,6 +192,8 @@ impl Metrics {
             player_skips,
             push_sent,
             push_reconnects,
+            push_failures,
+            push_lag,
             push_skips,
             push_gaps,
             pushes,

@@ -6,6 +6,7 @@
 
 mod feed;
 mod machine;
+mod parameter_sets;
 mod publication;
 mod rules;
 mod silence;

@@ -23,6 +23,7 @@ pub use fleet::EtcdMark;
 pub use history::{AuditBounds, AuditOf, AuditQuery, AuditRow};
 pub use hls::HlsPosition;
 pub use open::OpenError;
+pub use secrets::PUSH_SEED_BYTES;
 
 use rusqlite::Connection;
 use std::path::Path;

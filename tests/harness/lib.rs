@@ -14,6 +14,7 @@ mod receiver;
 mod recorder;
 mod relay;
 mod road;
+mod sockets;
 mod watch;
 
 pub use browser::Tab;
@@ -26,6 +27,7 @@ pub use receiver::{Call, Receiver, Reply};
 pub use recorder::{Recorder, folder_id};
 pub use relay::{Relay, RelayOptions};
 pub use road::Road;
+pub use sockets::Sockets;
 pub use watch::{Seen, Watch};
 
 use std::os::unix::fs::PermissionsExt;

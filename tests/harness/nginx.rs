@@ -33,14 +33,9 @@ impl Nginx {
              application live {{ live on; record all; record_path {path}; record_suffix -%s.flv;\n{lines} }} }} }}\n\
              http {{ access_log off; client_body_temp_path {path}/a; proxy_temp_path {path}/b;\n\
              fastcgi_temp_path {path}/c; uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;\n\
-             server {{ listen 127.0.0.1:{http}; location / {{ rtmp_stat all; }}\n\
-             location /no {{ return 403; }} location /yes {{ return 200; }} }} }}\n"
+             server {{ listen 127.0.0.1:{http}; location / {{ rtmp_stat all; }} }} }}\n"
         );
-        std::fs::write(
-            folder.path().join("nginx.conf"),
-            configuration.replace("HTTP_PORT", &http.to_string()),
-        )
-        .expect("a file");
+        std::fs::write(folder.path().join("nginx.conf"), configuration).expect("a file");
         let process = launch(&folder);
         let nginx = Self { process, rtmp, http, folder };
         eventually(10.0, "nginx is up", || nginx.stat()).await;
@@ -62,6 +57,12 @@ impl Nginx {
     pub async fn restart(&mut self) {
         self.process = launch(&self.folder);
         eventually(10.0, "nginx is up again", || self.stat()).await;
+    }
+
+    /// Where it listens for RTMP, on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.rtmp
     }
 
     /// An RTMP URL in its application `live`.

@@ -22,7 +22,15 @@ impl Road {
     /// # Panics
     /// If there is no free port.
     pub async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::between(SocketAddr::from(([127, 0, 0, 1], 0)), target).await
+    }
+
+    /// A road from one address to another.
+    ///
+    /// # Panics
+    /// If the first is not free.
+    pub async fn between(from: SocketAddr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind(from).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let counts = [(); 3].map(|()| Arc::new(AtomicU32::new(0)));
         let [connections, open, most] = counts.clone();

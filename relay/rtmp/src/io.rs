@@ -5,6 +5,7 @@ mod error;
 mod player;
 mod publisher;
 mod socket;
+mod tuning;
 
 pub use deadlines::Deadlines;
 pub use error::PublishError;

@@ -9,6 +9,7 @@
 
 mod filling;
 
+use super::parameter_sets;
 use super::rules::Fill;
 use crate::hub::{Batch, Item, Tag};
 use bytes::Bytes;
@@ -199,13 +200,15 @@ impl Feed {
                     }
                 }
                 let at_ms = self.video.rise_to(at_ms);
-                if self.video.needs_own()
-                    && let Some(own) = self.video.own.clone()
-                {
-                    put(at_ms, &own);
-                    self.video.sent = Some(own);
+                match self.video.own.clone() {
+                    // After a clip that had another.
+                    Some(own) if self.video.needs_own() => {
+                        put(at_ms, &own);
+                        put(at_ms, &parameter_sets::inside(body, &own));
+                        self.video.sent = Some(own);
+                    }
+                    _ => put(at_ms, body),
                 }
-                put(at_ms, body);
             }
             Tag::Audio(_) => {
                 self.end_filling(Filling::end_sound);

@@ -6,11 +6,13 @@
 
 use crate::claim_desk::{ClaimDesk, ClaimEvent};
 use crate::config::App;
+use crate::store::PUSH_SEED_BYTES;
 use crate::streams::ports::{PushOrder, Pushes as Port};
 use crate::streams::{Target, Targets};
 use api::claims::{ClaimKind, ClaimState};
 use claims::ClaimKey;
 use media::StreamUrl;
+use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast::error::RecvError;
@@ -22,14 +24,13 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct PublicationPushes {
     apps: Arc<[App]>,
+    seed: [u8; PUSH_SEED_BYTES],
     pushes: Arc<dyn Port>,
     rows: Arc<Mutex<HashMap<StreamUrl, Row>>>,
 }
 
 /// Bounded by the broadcasts that there are.
 struct Row {
-    /// Under which the pushes are kept; no stream that a bot started has it.
-    id: Uuid,
     /// The fencing token of the newest publisher.
     token: u64,
     targets: Targets,
@@ -38,8 +39,17 @@ struct Row {
 impl PublicationPushes {
     /// None yet.
     #[must_use]
-    pub fn new(apps: &[App], pushes: Arc<dyn Port>) -> Self {
-        Self { apps: apps.into(), pushes, rows: Arc::default() }
+    pub fn new(apps: &[App], seed: [u8; PUSH_SEED_BYTES], pushes: Arc<dyn Port>) -> Self {
+        Self { apps: apps.into(), seed, pushes, rows: Arc::default() }
+    }
+
+    /// Under which the pushes of a publication are kept and hold their targets: no stream that a bot started has it, and
+    /// it is the same after a restart.
+    fn id(&self, url: &StreamUrl) -> Uuid {
+        let digest = Sha256::new().chain_update(self.seed).chain_update(url.as_str()).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<StreamUrl, Row>> {
@@ -57,17 +67,17 @@ impl PublicationPushes {
             return;
         }
         info!(%url, ?targets, "the publication is pushed to targets");
-        let (id, targets) = match rows.remove(url) {
+        let targets = match rows.remove(url) {
             Some(mut former) => {
                 former.targets.replace(targets);
-                (former.id, former.targets)
+                former.targets
             }
-            None => (Uuid::new_v4(), targets),
+            None => targets,
         };
-        rows.insert(url.clone(), Row { id, token, targets: targets.clone() });
+        rows.insert(url.clone(), Row { token, targets: targets.clone() });
         let label = format!("push of {url}");
         let order = PushOrder { name: url.clone(), label, targets, written_since: Some(token) };
-        self.pushes.set(id, Some(order));
+        self.pushes.set(self.id(url), Some(order));
     }
 
     /// Where the application sends all of its publications.
@@ -85,11 +95,9 @@ impl PublicationPushes {
     /// The claim of this token is over, and no other follows on it.
     pub fn end(&self, url: &StreamUrl, token: u64) {
         let mut rows = self.rows();
-        if rows.get(url).is_some_and(|row| row.token <= token)
-            && let Some(row) = rows.remove(url)
-        {
+        if rows.get(url).is_some_and(|row| row.token <= token) && rows.remove(url).is_some() {
             info!(%url, "the pushes of the publication end");
-            self.pushes.set(row.id, None);
+            self.pushes.set(self.id(url), None);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Read once and kept in memory; nothing is encoded here. It is repeated from its first keyframe for as long as needed.
 
+use super::parameter_sets;
 use bytes::Bytes;
 use rtmp::MessageKind;
 use rtmp::flv::{AudioCodec, AudioTag, VideoCodec, VideoTag, parse_audio, parse_video};
@@ -104,7 +105,11 @@ impl Slate {
             Some((first, true)) => first.at_ms,
             _ => return Err(SlateError::Unsuitable),
         };
-        let frames = frames.into_iter().map(|(frame, _)| frame).filter(|frame| frame.at_ms >= start);
+        let with_sets = |(frame, keyframe): (SlateFrame, bool)| match keyframe {
+            true => SlateFrame { body: parameter_sets::inside(&frame.body, &video), ..frame },
+            false => frame,
+        };
+        let frames = frames.into_iter().map(with_sets).filter(|frame| frame.at_ms >= start);
         let mut frames: Vec<_> =
             frames.map(|frame| SlateFrame { at_ms: frame.at_ms - start, ..frame }).collect();
         frames.sort_by_key(|frame| frame.at_ms);

@@ -230,6 +230,7 @@ impl Task {
                 End::Fenced => return self.stop.cancelled().await,
                 End::Paused => self.note(Machine::paused),
                 End::Broken(error) => {
+                    self.pushes.parts.metrics.push_failures.inc();
                     let why = words(&error, url);
                     self.note(|machine, moment| machine.failed(moment, why, jitter()));
                 }

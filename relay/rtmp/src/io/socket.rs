@@ -1,5 +1,6 @@
 //! A TCP connection to a server.
 
+use super::tuning::tune;
 use super::{Deadlines, PublishError};
 use bytes::{Buf, Bytes, BytesMut};
 use media::{RtmpScheme, TargetUrl};
@@ -35,7 +36,7 @@ impl Socket {
         }
         let connecting = TcpStream::connect((url.host(), url.port()));
         let stream = within(deadlines.connect, "connect", async { Ok(connecting.await?) }).await?;
-        stream.set_nodelay(true)?;
+        tune(&stream)?;
         Ok(Self { stream, input: BytesMut::with_capacity(READ_BYTES), output: Bytes::new() })
     }
 
