@@ -9,10 +9,12 @@
 
 use anyhow::{Context, Result, ensure};
 use api::targets::{TargetState, TargetView};
-use e2e::{Ffmpeg, Nginx, Receiver, Relay, RelayOptions, Reply, Road, Sockets, Source, Watch, eventually};
+use e2e::{
+    Ffmpeg, Nginx, Receiver, Relay, RelayOptions, Reply, Road, Sockets, Source, Watch, eventually, is_inside,
+    run_inside, sh,
+};
 use rustix::process::Signal;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -216,44 +218,12 @@ fn fill_queue(address: SocketAddr) -> Vec<std::net::TcpStream> {
     std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, within).ok()).take(8).collect()
 }
 
-/// Set in the process that runs inside namespaces.
-const INSIDE: &str = "SLUICE_TEST_INSIDE";
 /// The target that is known by name alone.
 const NAMED: &str = "ingest.test";
 
-/// Runs one test of this file again in a network and a file system of its own; whether that is possible here.
-fn run_inside(test: &str) -> bool {
-    let possible = Command::new("unshare").args(["-m", "-n", "ip", "link", "set", "lo", "up"]).output();
-    match possible {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => {
-            println!("SKIPPED: no namespaces here: {}", String::from_utf8_lossy(&output.stderr).trim());
-            return false;
-        }
-        Err(error) => {
-            println!("SKIPPED: no namespaces here: {error}");
-            return false;
-        }
-    }
-    let own = std::env::current_exe().expect("a test knows its own path");
-    let mut command = Command::new("unshare");
-    command.args(["-m", "-n", "setpriv", "--pdeathsig", "KILL"]).arg(own);
-    command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
-    let output = command.output().expect("it starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    print!("{said}");
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    true
-}
-
-fn sh(command: &str) {
-    let output = Command::new("sh").args(["-ec", command]).output().expect("a shell");
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
 #[test]
 fn a_target_without_a_route_or_with_another_address_is_found_again() {
-    if std::env::var_os(INSIDE).is_none() {
+    if !is_inside() {
         run_inside("a_target_without_a_route_or_with_another_address_is_found_again");
         return;
     }

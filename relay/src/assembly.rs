@@ -6,10 +6,11 @@ mod sampler;
 use crate::access::{AccessRules, Crowd};
 use crate::admission::Admission;
 use crate::auth::{Guard, Tokens};
-use crate::claim_desk::ClaimDesk;
-use crate::claim_store::Place;
+use crate::claim_desk::{ClaimDesk, DeskTask};
+use crate::claim_store::{EtcdStore, Place};
 use crate::config::RelayConfig;
 use crate::events::Events;
+use crate::grant::GrantKey;
 use crate::health::Health;
 use crate::hooks::{self, Hooks};
 use crate::http_api::{self, Api};
@@ -89,13 +90,9 @@ pub(crate) async fn start(
     stop: CancellationToken,
 ) -> Result<Parts> {
     let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
-    let grants = store.grant_key().await.context("read the grants' key")?;
     let push_seed = store.push_seed().await.context("read the pushes' seed")?;
     let tokens = Tokens::new(store.tokens().await.context("read the tokens")?);
-    let (desk, desk_task) = match Place::of(&config.store).context("read the [store] section's files")? {
-        None => ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?,
-        Some(place) => ClaimDesk::join(store.clone(), place, rules(&config)).await?,
-    };
+    let (desk, desk_task, grants) = open_desk(&config, &store).await?;
     let users = TaskTracker::new();
     let stop_desk = CancellationToken::new();
     let desk_handle = tokio::spawn(desk_task.keep_history(config.claims.history_days).run(stop_desk.clone()));
@@ -207,6 +204,20 @@ pub(crate) async fn start(
     });
     users.spawn(rtmp.serve(doors.rtmp, stop));
     Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })
+}
+
+/// The desk over this relay's own store, or over the fleet's, and what grants are signed with there.
+async fn open_desk(config: &RelayConfig, store: &Store) -> Result<(ClaimDesk, DeskTask, GrantKey)> {
+    let rules = rules(config);
+    let Some(place) = Place::of(&config.store)? else {
+        let grants = store.grant_key().await.context("read the grants' key")?;
+        let (desk, task) = ClaimDesk::load(store.clone(), rules).await.context("read the claims")?;
+        return Ok((desk, task, grants));
+    };
+    let joined = EtcdStore::open(place, store.clone()).await?;
+    let grants = joined.grants.clone();
+    let (desk, task) = ClaimDesk::join(store.clone(), joined, rules);
+    Ok((desk, task, grants))
 }
 
 fn rules(config: &RelayConfig) -> Rules {

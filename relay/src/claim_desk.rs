@@ -22,7 +22,7 @@ pub use liveness::Liveness;
 pub use outcome::{ActError, Admitted, HolderOrder, Refused, Reserved};
 pub use task::DeskTask;
 
-use crate::claim_store::{ClaimStore, Embedded, EtcdError, EtcdStore, Place};
+use crate::claim_store::{ClaimStore, Embedded, Joined};
 use crate::clock;
 use crate::store::{Store, StoreError};
 use api::claims::ClaimView;
@@ -67,18 +67,16 @@ impl ClaimDesk {
     }
 
     /// The same over a store that other relays share; the audit log stays in this relay's own.
-    ///
-    /// # Errors
-    /// [`EtcdError`] if the cluster cannot be used.
-    pub async fn join(store: Store, place: Place, rules: Rules) -> Result<(Self, DeskTask), EtcdError> {
-        let (claims, restored, token) = EtcdStore::open(place, store.clone()).await?;
+    #[must_use]
+    pub fn join(store: Store, joined: Joined, rules: Rules) -> (Self, DeskTask) {
+        let Joined { store: claims, restored, token, .. } = joined;
         let rules = Rules { shared: true, ..rules };
         let now = clock::now();
         let mut table = ClaimTable::restore(now, rules, TokenSource::after(token), restored.snapshot);
         for (key, foreign) in restored.foreign {
             table.heard_before(now, &key, foreign);
         }
-        Ok(Self::over(table, Box::new(claims), store))
+        Self::over(table, Box::new(claims), store)
     }
 
     fn over(table: ClaimTable, claims: Box<dyn ClaimStore>, store: Store) -> (Self, DeskTask) {

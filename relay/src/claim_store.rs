@@ -8,7 +8,7 @@ mod embedded;
 mod etcd;
 
 pub use embedded::Embedded;
-pub use etcd::{EtcdError, EtcdStore, Place};
+pub use etcd::{EtcdError, EtcdStore, Joined, Place};
 
 use claims::fleet::Told;
 use claims::{Change, ClaimKey, Record, SaveId, Shown, Standing, Version};

@@ -35,6 +35,12 @@ impl GrantKey {
         Self(bytes)
     }
 
+    /// The bytes, for a store that keeps secrets.
+    #[must_use]
+    pub const fn expose(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
     fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {
         // RFC 2104 §2: a key shorter than the hash's block of 64 bytes is followed by zeros.
         let mut block = [0_u8; 64];

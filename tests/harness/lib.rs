@@ -5,7 +5,9 @@
 //! when its handle is dropped.
 
 mod browser;
+mod etcd;
 mod ffmpeg;
+mod inside;
 mod latency;
 mod nginx;
 mod patience;
@@ -18,7 +20,9 @@ mod sockets;
 mod watch;
 
 pub use browser::Tab;
+pub use etcd::{Etcd, Member};
 pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
+pub use inside::{is_inside, run_inside, sh};
 pub use latency::glass_to_glass_ms;
 pub use nginx::Nginx;
 pub use patience::{Deadline, eventually};

@@ -18,6 +18,7 @@ pub use place::Place;
 
 use super::{ClaimStore, Wish, Word};
 use crate::clock;
+use crate::grant::GrantKey;
 use crate::store::Store;
 use change::Session;
 use claims::fleet::{Ledger, News, Op, OpId, Opening, Outcome, Restored, Terms};
@@ -61,20 +62,41 @@ pub struct EtcdStore {
 
 /// What the link tells.
 enum LinkNews {
-    /// There is a session, and this is everything that the store holds.
-    Up(Box<Session>, Opening),
+    /// There is a session.
+    Up(Box<Arrival>),
     /// Changes, in order, up to a version; and if a heartbeat was among them, when it was sent.
     News(Vec<News>, Version, Option<Instant>),
     /// There is none any more.
     Down,
 }
 
+/// The beginning of a session.
+struct Arrival {
+    session: Session,
+    /// Everything that the store holds.
+    opening: Opening,
+    /// What the relays of the fleet sign grants with.
+    grants: GrantKey,
+}
+
+/// A store that was joined, and what it held.
+pub struct Joined {
+    /// The store.
+    pub store: EtcdStore,
+    /// What the table is restored from.
+    pub restored: Restored,
+    /// At least as large as every token so far.
+    pub token: FencingToken,
+    /// What the relays of the fleet sign grants with, so that each knows the others'.
+    pub grants: GrantKey,
+}
+
 impl EtcdStore {
-    /// Waits for the cluster and reads what it holds. Returns that, and the version at which it did.
+    /// Waits for the cluster and reads what it holds.
     ///
     /// # Errors
     /// [`EtcdError`] says what is wrong, after a minute without a cluster or at once if waiting does not help.
-    pub async fn open(place: Place, marks: Store) -> Result<(Self, Restored, FencingToken), EtcdError> {
+    pub async fn open(place: Place, marks: Store) -> Result<Joined, EtcdError> {
         let me = place.relay(marks.relay_id().await?);
         let (tell, mut news) = mpsc::channel(NEWS_MAX);
         let life = Arc::new(Life::new(clock::now()));
@@ -83,9 +105,10 @@ impl EtcdStore {
         let fault = link.fault();
         let link = AbortOnDropHandle::new(tokio::spawn(link.run()));
         let first = tokio::time::timeout(START_WITHIN, news.recv());
-        let Ok(Some(LinkNews::Up(session, opening))) = first.await else {
+        let Ok(Some(LinkNews::Up(arrival))) = first.await else {
             return Err(fault.take());
         };
+        let Arrival { session, opening, grants } = *arrival;
         let version = opening.version;
         let (ledger, restored) = Ledger::open(clock::now(), me, terms, opening);
         let token = ledger.token(version);
@@ -93,7 +116,7 @@ impl EtcdStore {
         retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let store = Self {
             ledger,
-            session: Some(*session),
+            session: Some(session),
             waiting: VecDeque::new(),
             under_way: FuturesUnordered::new(),
             news,
@@ -101,7 +124,7 @@ impl EtcdStore {
             retry,
             _link: link,
         };
-        Ok((store, restored, token))
+        Ok(Joined { store, restored, token, grants })
     }
 
     /// Starts what may be started; what cannot even be sent is answered.
@@ -125,10 +148,10 @@ impl EtcdStore {
 
     fn hear(&mut self, news: LinkNews) {
         match news {
-            LinkNews::Up(session, opening) => {
-                info!(version = %opening.version, "etcd is within reach");
-                self.session = Some(*session);
-                self.ledger.compared(opening);
+            LinkNews::Up(arrival) => {
+                info!(version = %arrival.opening.version, "etcd is within reach");
+                self.session = Some(arrival.session);
+                self.ledger.compared(arrival.opening);
             }
             LinkNews::News(news, progress, sent) => {
                 self.ledger.watched(news, progress);

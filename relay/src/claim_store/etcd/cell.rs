@@ -49,6 +49,10 @@ impl Cells {
         format!("{}epoch", self.prefix)
     }
 
+    pub(super) fn grants(&self) -> String {
+        format!("{}grants", self.prefix)
+    }
+
     fn of(&self, what: &str, key: &ClaimKey) -> String {
         let (kind, text) = key_text(key);
         format!("{}{what}/{kind}/{text}", self.prefix)

@@ -2,14 +2,16 @@
 
 use super::cell::{BeatJson, Cells, json};
 use super::change::Session;
-use super::{LEASE, LinkNews, Place};
+use super::{Arrival, LEASE, LinkNews, Place};
 use crate::clock;
+use crate::grant::GrantKey;
 use crate::store::{EtcdMark, Store, StoreError};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use claims::Version;
 use claims::fleet::{Opening, Relay};
 use etcd_client::{
-    Client, Error, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, PutOptions, SortOrder,
-    SortTarget, WatchOptions, WatchStream,
+    Client, Compare, CompareOp, Error, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, PutOptions,
+    SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse, WatchOptions, WatchStream,
 };
 use std::collections::VecDeque;
 use std::future::Future;
@@ -167,8 +169,7 @@ pub(super) struct Link {
 
 /// A session, with what only the link needs of it.
 struct Open {
-    session: Session,
-    opening: Opening,
+    arrival: Arrival,
     watch: WatchStream,
     lease: (LeaseKeeper, LeaseKeepAliveStream),
     fences: (LeaseKeeper, LeaseKeepAliveStream),
@@ -268,8 +269,15 @@ impl Link {
         let options = WatchOptions::new().with_prefix().with_start_revision(from);
         let mut watching = client.watch_client();
         let watch = within(CALL_WITHIN, watching.watch(self.cells.prefix(), Some(options))).await?;
+        let grants = self.share_grants(&client).await?;
         let session = Session { client, cells: self.cells.clone(), lease, fences };
-        Ok(Open { session, opening, watch, lease: keep_lease, fences: keep_fences, sent })
+        Ok(Open {
+            arrival: Arrival { session, opening, grants },
+            watch,
+            lease: keep_lease,
+            fences: keep_fences,
+            sent,
+        })
     }
 
     /// Everything under the prefix at one version.
@@ -329,6 +337,26 @@ impl Link {
         self.remember(cluster, version).await
     }
 
+    /// The fleet's key for grants: that of the relay that came first.
+    async fn share_grants(&self, client: &Client) -> Result<GrantKey, EtcdError> {
+        let ours = self.marks.grant_key().await?;
+        let name = self.cells.grants();
+        let txn = Txn::new()
+            .when([Compare::create_revision(name.as_str(), CompareOp::Equal, 0)])
+            .and_then([TxnOp::put(name.as_str(), BASE64_STANDARD.encode(ours.expose()), None)])
+            .or_else([TxnOp::get(name.as_str(), None)]);
+        let answer = within(CALL_WITHIN, client.kv_client().txn(txn)).await?;
+        if answer.succeeded() {
+            return Ok(ours);
+        }
+        let Some(TxnOpResponse::Get(got)) = answer.op_responses().into_iter().next() else {
+            return Err(EtcdError::Unreachable("an answer without the grants' key".into()));
+        };
+        let bytes = got.kvs().first().and_then(|pair| BASE64_STANDARD.decode(pair.value()).ok());
+        let bytes = bytes.and_then(|bytes| <[u8; GrantKey::BYTES]>::try_from(bytes).ok());
+        bytes.map(GrantKey::new).ok_or_else(|| EtcdError::Unreachable(format!("{name} is no key for grants")))
+    }
+
     async fn remember(&self, cluster: u64, version: Version) -> Result<(), EtcdError> {
         let mark = EtcdMark { cluster, revision: version.0, epoch: self.place.epoch };
         Ok(self.marks.set_etcd_mark(mark).await?)
@@ -336,10 +364,10 @@ impl Link {
 
     /// Keeps a session until it breaks; `None` if nobody listens any more.
     async fn keep(&mut self, open: Open) -> Option<EtcdError> {
-        let Open { session, opening, watch, lease, fences, sent } = open;
+        let Open { arrival, watch, lease, fences, sent } = open;
         self.life.told(sent);
-        let client = session.client.clone();
-        self.tell.send(LinkNews::Up(Box::new(session), opening)).await.ok()?;
+        let client = arrival.session.client.clone();
+        self.tell.send(LinkNews::Up(Box::new(arrival))).await.ok()?;
         tokio::select! {
             error = self.beat(&client, lease, fences) => Some(error),
             error = self.watch(watch) => error,
