@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use api::claims::{ClaimAction, ClaimKind, ClaimRequest, ClaimState, ClaimView};
+use api::targets::TargetState;
 use e2e::{Etcd, Ffmpeg, Nginx, Relay, RelayOptions, Road, Source, eventually};
 use media::TargetUrl;
 use rtmp::io::{Deadlines, PublishError, Publisher};
@@ -196,7 +197,7 @@ async fn a_leader_that_is_frozen_or_killed_is_done_without() {
 async fn pushes(relay: &Relay) -> Result<()> {
     let targets = relay.client().targets().await?;
     let target = targets.first().context("a target")?;
-    ensure!(target.state == api::targets::TargetState::Pushing, "{target:?}");
+    ensure!(target.state == TargetState::Pushing, "{target:?}");
     Ok(())
 }
 
@@ -224,7 +225,7 @@ async fn cut_off() {
     let _at_b = Ffmpeg::publish(Source::Small, &b.rtmp_url("live/two"), None);
     eventually(20.0, "b waits for the target", || async {
         let targets = b.client().targets().await?;
-        ensure!(targets[0].state == api::targets::TargetState::Held, "{targets:?}");
+        ensure!(targets.first().is_some_and(|target| target.state == TargetState::Held), "{targets:?}");
         Ok(())
     })
     .await;
