@@ -1,5 +1,8 @@
 //! Relays that share an etcd cluster are one relay to publishers: whoever has a stream or a target has it in all of them.
 
+#![allow(clippy::print_stdout, reason = "how long a recovery took is worth knowing")]
+#![allow(clippy::disallowed_methods, reason = "a test may look at the clock")]
+
 use anyhow::{Context, Result, ensure};
 use api::claims::{ClaimAction, ClaimKind, ClaimRequest, ClaimState, ClaimView};
 use api::targets::TargetState;

@@ -321,4 +321,10 @@ fn fresh_id() -> ClaimId {
 }
 
 #[cfg(test)]
+mod own_file_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "the same promises, over the other kind of store")]
+#[path = "claim_desk/tests.rs"]
+mod tests_over_etcd;

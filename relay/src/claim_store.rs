@@ -5,7 +5,7 @@
 //! was handed over in order is durable in order, as far as it is about the same key.
 
 mod embedded;
-mod etcd;
+pub(crate) mod etcd;
 
 pub use embedded::Embedded;
 pub use etcd::{EtcdError, EtcdStore, Joined, Place};

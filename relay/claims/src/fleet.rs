@@ -15,6 +15,8 @@
 mod ledger;
 mod line;
 mod op;
+mod told;
 
-pub use ledger::{Ledger, Opening, Restored, Terms, Told};
+pub use ledger::Ledger;
 pub use op::{Cell, Fence, Held, News, Op, OpId, Outcome, Relay, RelayId, Value, WriteId};
+pub use told::{Opening, Restored, Terms, Told};

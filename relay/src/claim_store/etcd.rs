@@ -10,10 +10,14 @@
 
 mod cell;
 mod change;
+mod error;
+mod life;
 mod link;
 mod place;
+#[cfg(test)]
+pub(crate) mod test_member;
 
-pub use link::EtcdError;
+pub use error::EtcdError;
 pub use place::Place;
 
 use super::{ClaimStore, Wish, Word};
@@ -25,7 +29,8 @@ use claims::fleet::{Ledger, News, Op, OpId, Opening, Outcome, Restored, Terms};
 use claims::{FencingToken, Version};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use link::{Life, Link};
+use life::Life;
+use link::Link;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -1,7 +1,11 @@
 //! One relay's part of the shared store. See the module's contract.
 
+mod answer;
+mod work;
+
 use super::line::{Line, Own, Save};
 use super::op::{Cell, Fence, Held, News, Op, OpId, Outcome, Relay, Value, WriteId, token_of};
+use super::told::{Opening, Restored, Terms, Told};
 use crate::{
     BlockRecord, Change, ClaimKey, FencingToken, Foreign, Record, SaveId, Shown, Standing, Ticket, Version,
 };
@@ -11,95 +15,6 @@ use uuid::Uuid;
 
 /// How often a grant is tried anew against something of ours that an unanswered change left behind.
 const TRIES_MAX: u8 = 8;
-
-/// What the store held when we came.
-#[derive(Clone, Debug, Default)]
-pub struct Opening {
-    /// All cells, in any order.
-    pub cells: Vec<News>,
-    /// All fences.
-    pub fences: Vec<(ClaimKey, Version)>,
-    /// The store's version then.
-    pub version: Version,
-}
-
-/// What does not change while a process runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// Drawn anew by each process.
-    pub process: Uuid,
-    /// Raised by an operator when a store is replaced; below 32, so that a token stays a whole number everywhere.
-    pub epoch: u16,
-    /// How long a relay that hears nothing of the store may go on writing at most: the life of its lease.
-    pub guard: Duration,
-}
-
-/// What a table is to be restored from.
-#[derive(Clone, Debug, Default)]
-pub struct Restored {
-    /// Our own, from before.
-    pub snapshot: crate::Snapshot,
-    /// Others'.
-    pub foreign: Vec<(ClaimKey, Foreign)>,
-}
-
-/// What the table is to be told, each by the method of the same name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Told {
-    /// [`crate::ClaimTable::stored_as`].
-    Stored {
-        /// Which.
-        save: SaveId,
-        /// The token that it has.
-        token: FencingToken,
-        /// How long somebody else may still write where nobody checks tokens: the key had a holder that did not give
-        /// it back. Zero if it did.
-        guard: Duration,
-    },
-    /// [`crate::ClaimTable::not_stored`].
-    NotStored {
-        /// Which.
-        save: SaveId,
-    },
-    /// [`crate::ClaimTable::conflicted`].
-    Conflicted {
-        /// Which.
-        save: SaveId,
-    },
-    /// [`crate::ClaimTable::heard`].
-    Heard {
-        /// Of which key.
-        key: ClaimKey,
-        /// What is there.
-        foreign: Option<Box<Foreign>>,
-    },
-    /// [`crate::ClaimTable::heard_blocks`].
-    HeardBlocks {
-        /// Of which key.
-        key: ClaimKey,
-        /// All of them.
-        blocks: Vec<BlockRecord>,
-    },
-    /// [`crate::ClaimTable::vouched`].
-    Vouched {
-        /// Whose claim.
-        key: ClaimKey,
-    },
-    /// [`crate::ClaimTable::contested`].
-    Contested {
-        /// Whose claim.
-        key: ClaimKey,
-    },
-    /// [`crate::ClaimTable::evicted`].
-    Evicted {
-        /// Whose claim.
-        key: ClaimKey,
-        /// Its token.
-        token: FencingToken,
-        /// What its publisher is told.
-        why: String,
-    },
-}
 
 /// See the module's contract. Bounded by the table that it serves, and by the store.
 #[derive(Clone, Debug, Hash)]
@@ -320,9 +235,7 @@ impl Ledger {
                 (Cell::Claim(key), Some(Value::Claim(held))) => self.found(&key, version, *held),
                 (Cell::Claim(key), None) => self.gone(&key, version),
                 (Cell::Blocks(key), Some(Value::Blocks(blocks, write))) => {
-                    if write.process != self.process {
-                        self.told.push_back(Told::HeardBlocks { key, blocks });
-                    }
+                    self.hear_of_others(write, Told::HeardBlocks { key, blocks });
                 }
                 // They ended by themselves here as well, at about the same time.
                 (Cell::Blocks(key), None) => self.unblocked(key),
@@ -333,15 +246,19 @@ impl Ledger {
                     }
                 }
                 (Cell::Ask(key), Some(Value::Vouched(write))) => {
-                    if write.process != self.process {
-                        self.told.push_back(Told::Vouched { key });
-                    }
+                    self.hear_of_others(write, Told::Vouched { key });
                 }
                 _ => {}
             }
         }
         self.progress = self.progress.max(progress);
         self.drop_idle();
+    }
+
+    fn hear_of_others(&mut self, write: WriteId, told: Told) {
+        if write.process != self.process {
+            self.told.push_back(told);
+        }
     }
 
     fn unblocked(&mut self, key: ClaimKey) {
@@ -423,95 +340,6 @@ impl Ledger {
         id
     }
 
-    /// Starts what is to be done next on a key, if nothing is under way.
-    fn work_on(&mut self, key: &ClaimKey) {
-        let write = self.write();
-        let me = self.me.clone();
-        let now = self.now;
-        let Some(line) = self.lines.get_mut(key) else { return };
-        if line.blocks.busy.is_none()
-            && !line.blocks.is_stalled
-            && let Some(blocks) = line.blocks.wanted.take()
-        {
-            let op = Op::Blocks { key: key.clone(), blocks: blocks.clone(), write };
-            let id = self.send(key, What::Blocks(blocks), write, op);
-            self.line(key).blocks.busy = Some(id);
-        }
-        let line = self.line(key);
-        // A key is not given up, nor another's claim ended, before the others know who is kept off it.
-        let blocks_first = line.blocks.busy.is_some() || line.blocks.wanted.is_some();
-        if line.busy.is_some() {
-            return;
-        }
-        if line.is_stalled {
-            if let Some(save) = line.save.take() {
-                self.told.push_back(Told::NotStored { save: save.id });
-            }
-            return;
-        }
-        if line.is_dirty {
-            if blocks_first && line.own.is_none() {
-                return;
-            }
-            line.is_dirty = false;
-            let own = line.own.clone();
-            let (ours, fence) = (line.ours, line.fence);
-            let fence = match (line.is_adopted, ours.is_present()) {
-                // Its fence goes with the lease of the process before us.
-                (true, true) => Fence::Raise,
-                (false, true) => Fence::Keep,
-                (_, false) => Fence::Still(fence),
-            };
-            let op = match &own {
-                Some(own) => Op::Put { held: Box::new(held(own, me, write)), replaces: ours, fence },
-                None => {
-                    let is_clean = line.guard_until.is_none_or(|until| until <= now);
-                    Op::Remove { key: key.clone(), version: ours, is_clean }
-                }
-            };
-            let id = self.send(key, What::Truth { own, fence }, write, op);
-            self.line(key).busy = Some(id);
-            return;
-        }
-        if line.evict.is_some() && blocks_first {
-            return;
-        }
-        // Before a grant in its place, so that whoever is evicted is told by whom.
-        if let Some((version, why)) = line.evict.take()
-            && let Some((known, held)) = &line.foreign
-            && *known == version
-        {
-            let held = Held { evicted: Some(why), write, ..held.clone() };
-            let op = Op::Evict { held: Box::new(held.clone()), replaces: version };
-            let id = self.send(key, What::Evict(held), write, op);
-            self.line(key).busy = Some(id);
-            return;
-        }
-        if let Some(save) = line.save.take() {
-            let same_token = line.own.as_ref().is_some_and(|own| own.record.token == save.record.token);
-            let keeps_token = same_token && line.ours.is_present();
-            let replaces = if line.ours.is_present() { line.ours } else { save.replaces };
-            let mut record = save.record.clone();
-            if !keeps_token {
-                record.token = FencingToken::new(0);
-            }
-            let fence = if keeps_token { Fence::Keep } else { Fence::Raise };
-            let shown = Shown { standing: save.standing, ticket: None };
-            let held = Box::new(held(&Own { record, shown }, me, write));
-            let id = self.send(key, What::Save { save, fence }, write, Op::Put { held, replaces, fence });
-            self.line(key).busy = Some(id);
-            return;
-        }
-        if line.is_idle() {
-            let seen = line.seen;
-            if seen <= self.progress {
-                self.lines.remove(key);
-            } else {
-                self.leaving.insert((seen, key.clone()));
-            }
-        }
-    }
-
     fn line(&mut self, key: &ClaimKey) -> &mut Line {
         self.lines.entry(key.clone()).or_default()
     }
@@ -526,231 +354,6 @@ impl Ledger {
                 self.lines.remove(&key);
             }
         }
-    }
-
-    fn saved(&mut self, key: &ClaimKey, save: Save, fence: Fence, write: WriteId, outcome: Outcome) {
-        match outcome {
-            Outcome::Done { version, fence: before } => self.granted(key, save, fence, version, before),
-            Outcome::Conflict { found: Some((version, held)), .. } if self.is_ours(&held) => {
-                if held.write == write {
-                    // It was done; its answer was lost, and this one is of a second try.
-                    self.granted(key, save, fence, version, Version::ABSENT);
-                    return;
-                }
-                self.found_ours(key, version, &held);
-                if save.tries >= TRIES_MAX {
-                    self.told.push_back(Told::NotStored { save: save.id });
-                } else {
-                    self.line(key).save = Some(Save { tries: save.tries + 1, ..save });
-                }
-            }
-            Outcome::Conflict { found, seen, .. } => {
-                match found {
-                    Some((version, held)) => self.found(key, version, *held),
-                    None => self.gone(key, seen),
-                }
-                self.told.push_back(Told::Conflicted { save: save.id });
-            }
-            Outcome::Refused => self.told.push_back(Told::NotStored { save: save.id }),
-            Outcome::Unknown => {
-                // Whatever became of it is put right, whether or not the table says what is true.
-                let guard_until = Some(self.now + self.guard);
-                let line = self.line(key);
-                line.guard_until = guard_until;
-                line.is_dirty = true;
-                line.is_stalled = true;
-                self.told.push_back(Told::NotStored { save: save.id });
-            }
-        }
-    }
-
-    fn granted(&mut self, key: &ClaimKey, save: Save, fence: Fence, version: Version, before: Version) {
-        let token = self.token(version);
-        let now = self.now;
-        let guard_until = now + self.guard;
-        let line = self.line(key);
-        let is_overtaken = line.seen > version;
-        line.saw(version);
-        if is_overtaken {
-            // News of what came after it were here first, and told.
-            self.told.push_back(Told::Conflicted { save: save.id });
-            return;
-        }
-        let was_ours = before == line.fence;
-        if fence == Fence::Raise && !was_ours {
-            line.guard_until = before.is_present().then_some(guard_until);
-        }
-        let guard = line.guard_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        line.foreign = None;
-        line.ours = version;
-        let mut record = save.record;
-        if fence == Fence::Raise {
-            line.fence = version;
-            record.token = token;
-        }
-        let token = record.token;
-        line.own = Some(Own { record, shown: Shown { standing: save.standing, ticket: None } });
-        self.told.push_back(Told::Stored { save: save.id, token, guard });
-    }
-
-    fn put_right(&mut self, key: &ClaimKey, is_put: bool, fence: Fence, outcome: Outcome) {
-        match outcome {
-            Outcome::Done { version, .. } => {
-                let line = self.line(key);
-                let is_overtaken = line.seen > version;
-                if is_overtaken {
-                    return;
-                }
-                if !is_put {
-                    self.is_empty(key, version);
-                    return;
-                }
-                line.saw(version);
-                line.ours = version;
-                if fence == Fence::Raise {
-                    line.fence = version;
-                    line.is_adopted = false;
-                }
-            }
-            Outcome::Conflict { found: Some((version, held)), .. } if self.is_ours(&held) => {
-                self.found_ours(key, version, &held);
-            }
-            Outcome::Conflict { found: Some((version, held)), .. } => self.found(key, version, *held),
-            Outcome::Conflict { found: None, fence, seen } => {
-                self.is_empty(key, seen);
-                let line = self.line(key);
-                if !is_put || line.own.is_none() {
-                    return;
-                }
-                if fence.is_present() && fence == line.fence {
-                    line.is_dirty = true;
-                } else {
-                    // Somebody had it meanwhile and gave it back, or so much time has passed that nobody knows.
-                    line.own = None;
-                    self.told.push_back(Told::Heard { key: key.clone(), foreign: None });
-                }
-            }
-            Outcome::Refused | Outcome::Unknown => {
-                let line = self.line(key);
-                line.is_dirty = true;
-                line.is_stalled = true;
-            }
-        }
-    }
-
-    fn was_evicted(&mut self, key: &ClaimKey, held: Held, outcome: Outcome) {
-        match outcome {
-            Outcome::Done { version, .. } => self.found(key, version, held),
-            Outcome::Conflict { found: Some((version, held)), .. } => self.found(key, version, *held),
-            Outcome::Conflict { found: None, seen, .. } => self.gone(key, seen),
-            // The table hears how it really stands: it was not ended.
-            Outcome::Refused | Outcome::Unknown => {
-                let epoch = self.epoch;
-                let line = self.line(key);
-                // A grant in its place was won on the word that it was.
-                let save = line.save.take();
-                if let Some((version, held)) = &line.foreign {
-                    let foreign = Some(Box::new(foreign(*version, held, epoch)));
-                    self.told.push_back(Told::Heard { key: key.clone(), foreign });
-                }
-                if let Some(save) = save {
-                    self.told.push_back(Told::Conflicted { save: save.id });
-                }
-            }
-        }
-    }
-
-    /// Whether this process wrote it, or another relay marked it as ended.
-    fn is_ours(&self, held: &Held) -> bool {
-        held.relay.id == self.me.id && (held.write.process == self.process || held.evicted.is_some())
-    }
-
-    /// Something of this process is in the cell, and perhaps not what should be.
-    fn found_ours(&mut self, key: &ClaimKey, version: Version, held: &Held) {
-        let epoch = self.epoch;
-        let guard_until = Some(self.now + self.guard);
-        let line = self.line(key);
-        if version < line.ours {
-            return;
-        }
-        line.saw(version);
-        line.ours = version;
-        line.is_dirty = true;
-        // Nobody saw what it replaced.
-        line.guard_until = guard_until;
-        if let Some(why) = &held.evicted {
-            // The table answers with the truth, and the cell is removed.
-            let token =
-                line.own.take().map_or_else(|| held.record_at(version, epoch).token, |own| own.record.token);
-            let why = why.clone();
-            self.told.push_back(Told::Evicted { key: key.clone(), token, why });
-        }
-    }
-
-    /// The cell says this.
-    fn found(&mut self, key: &ClaimKey, version: Version, held: Held) {
-        let epoch = self.epoch;
-        if self.is_ours(&held) {
-            let line = self.line(key);
-            if version <= line.ours || version <= line.seen {
-                return;
-            }
-            if line.busy.is_some() {
-                // The answer of what is under way will tell; an eviction must be looked for after it.
-                line.is_dirty |= held.evicted.is_some();
-                return;
-            }
-            self.found_ours(key, version, &held);
-            self.work_on(key);
-            return;
-        }
-        let is_former = held.relay.id == self.me.id;
-        let line = self.line(key);
-        if version < line.seen || (is_former && version == line.seen) {
-            return;
-        }
-        if is_former {
-            // The process before us had still something on its way.
-            line.is_adopted = true;
-            self.found_ours(key, version, &held);
-            self.work_on(key);
-            return;
-        }
-        line.own = None;
-        line.ours = Version::ABSENT;
-        if version == line.seen {
-            return;
-        }
-        line.saw(version);
-        let foreign = foreign(version, &held, epoch);
-        line.foreign = Some((version, held));
-        self.told.push_back(Told::Heard { key: key.clone(), foreign: Some(Box::new(foreign)) });
-        self.work_on(key);
-    }
-
-    /// Nothing is in the cell, ours or another's.
-    fn is_empty(&mut self, key: &ClaimKey, version: Version) {
-        let line = self.line(key);
-        line.saw(version);
-        line.ours = Version::ABSENT;
-        if line.foreign.take().is_some() {
-            self.told.push_back(Told::Heard { key: key.clone(), foreign: None });
-        }
-    }
-
-    /// The cell was emptied.
-    fn gone(&mut self, key: &ClaimKey, version: Version) {
-        let Some(line) = self.lines.get_mut(key) else { return };
-        if version <= line.seen {
-            return;
-        }
-        self.is_empty(key, version);
-        let line = self.line(key);
-        if line.own.is_some() {
-            // It went with our lease: is it still free?
-            line.is_dirty = true;
-        }
-        self.work_on(key);
     }
 }
 

@@ -570,7 +570,7 @@ impl Fleet {
         let node = &mut self.nodes[at];
         match effect {
             Effect::Save { save, record, replaces, standing } => {
-                node.ledger.save(save, record, replaces, standing)
+                node.ledger.save(save, record, replaces, standing);
             }
             Effect::Persist(change) => {
                 if let Change::Blocks(_, blocks) = &change {

@@ -102,7 +102,7 @@ impl Session {
         let otherwise = [TxnOp::get(self.cells.claim(key), None), TxnOp::get(self.cells.fence(key), None)];
         let txn = Txn::new().when(when).and_then(then).or_else(otherwise);
         let answer = self.client.kv_client().txn(txn).await?;
-        let seen = Version(answer.header().map_or(0, |header| header.revision()).cast_unsigned());
+        let seen = Version(answer.header().map_or(0, etcd_client::ResponseHeader::revision).cast_unsigned());
         if answer.succeeded() {
             return Ok(done(seen, fence_before(&answer)));
         }

@@ -2,20 +2,21 @@
 
 use super::cell::{BeatJson, Cells, json};
 use super::change::Session;
+use super::error::{EtcdError, Fault};
+use super::life::{Beats, Life};
 use super::{Arrival, LEASE, LinkNews, Place};
 use crate::clock;
 use crate::grant::GrantKey;
-use crate::store::{EtcdMark, Store, StoreError};
+use crate::store::{EtcdMark, Store};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use claims::Version;
 use claims::fleet::{Opening, Relay};
 use etcd_client::{
     Client, Compare, CompareOp, Error, EventType, GetOptions, LeaseKeepAliveStream, LeaseKeeper, PutOptions,
-    SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse, WatchOptions, WatchStream,
+    ResponseHeader, SortOrder, SortTarget, Txn, TxnOp, TxnOpResponse, WatchOptions, WatchStream,
 };
-use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -32,124 +33,10 @@ const BEAT_EVERY: Duration = Duration::from_secs(2);
 const FENCES_EVERY: u64 = 30;
 /// The life of the fences' lease: for how long a relay that was out of reach may find that nobody had its claims.
 const FENCES: Duration = Duration::from_secs(3_600);
-/// A watch that is so far behind is begun anew with another member.
-const BEHIND: Duration = Duration::from_secs(5);
 /// How many keys are read at once.
 const PAGE: i64 = 1_000;
 /// How long until the next member is tried.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
-/// How many heartbeats are remembered until they come back.
-const BEATS_MAX: usize = 16;
-
-/// Why the store of a fleet cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum EtcdError {
-    /// No member answers.
-    #[error("no etcd member of store.etcd can be used: {0}")]
-    Unreachable(String),
-    /// The cluster does not let us in.
-    #[error("etcd refuses this relay: check store.etcd_user and store.etcd_password, and its rights ({0})")]
-    NotAllowed(String),
-    /// Tokens might not go on rising.
-    #[error(
-        "the etcd cluster is not the one that this relay knew, or was set back in time; if that was meant, set \
-         store.epoch to {next} on every relay"
-    )]
-    Replaced {
-        /// The epoch after ours.
-        next: u16,
-    },
-    /// Other relays are in a later epoch.
-    #[error("store.epoch is {ours}, but the other relays are at {theirs}: set it to that")]
-    OldEpoch {
-        /// Ours.
-        ours: u16,
-        /// What the cluster says.
-        theirs: u16,
-    },
-    /// Our own file fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl EtcdError {
-    /// Whether another try may fare better.
-    const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Store(_))
-    }
-}
-
-impl From<Error> for EtcdError {
-    fn from(error: Error) -> Self {
-        match &error {
-            // `google.rpc.Code`: PERMISSION_DENIED, UNAUTHENTICATED; etcd answers a wrong password with INVALID_ARGUMENT.
-            Error::GRpcStatus(status) if [3, 7, 16].contains(&i32::from(status.code())) => {
-                Self::NotAllowed(status.message().to_owned())
-            }
-            _ => Self::Unreachable(error.to_string()),
-        }
-    }
-}
-
-/// Until when our claims cannot be another's.
-#[derive(Debug)]
-pub(super) struct Life {
-    until: Mutex<Until>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Until {
-    /// Our lease lives: counted from when its renewal was sent.
-    leased: Instant,
-    /// We would know if somebody else had been granted one of them: counted from when the last heartbeat that came
-    /// back in the watch was sent.
-    told: Instant,
-}
-
-impl Life {
-    pub(super) const fn new(now: Instant) -> Self {
-        Self { until: Mutex::new(Until { leased: now, told: now }) }
-    }
-
-    pub(super) fn left(&self, now: Instant) -> Duration {
-        let until = self.get();
-        until.leased.min(until.told).saturating_duration_since(now)
-    }
-
-    /// News up to those of a heartbeat that was sent at `sent` are known.
-    pub(super) fn told(&self, sent: Instant) {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.told = until.told.max(sent + LEASE);
-    }
-
-    fn leased(&self, sent: Instant) {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.leased = until.leased.max(sent + LEASE);
-    }
-
-    fn is_behind(&self, now: Instant) -> bool {
-        self.get().told.saturating_duration_since(now) < LEASE - BEHIND
-    }
-
-    fn get(&self) -> Until {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What went wrong last, for whoever waits for the first session.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Fault(Arc<Mutex<Option<EtcdError>>>);
-
-impl Fault {
-    pub(super) fn take(&self) -> EtcdError {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        last.unwrap_or_else(|| EtcdError::Unreachable("no answer in time".into()))
-    }
-
-    fn set(&self, error: EtcdError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-    }
-}
 
 /// See the module's contract.
 pub(super) struct Link {
@@ -174,28 +61,6 @@ struct Open {
     lease: (LeaseKeeper, LeaseKeepAliveStream),
     fences: (LeaseKeeper, LeaseKeepAliveStream),
     sent: Instant,
-}
-
-/// Heartbeats on their way.
-#[derive(Clone, Debug, Default)]
-struct Beats(Arc<Mutex<(u64, VecDeque<(u64, Instant)>)>>);
-
-impl Beats {
-    fn send(&self, now: Instant) -> u64 {
-        let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        beats.0 += 1;
-        let number = beats.0;
-        beats.1.push_back((number, now));
-        if beats.1.len() > BEATS_MAX {
-            beats.1.pop_front();
-        }
-        number
-    }
-
-    fn sent(&self, number: u64) -> Option<Instant> {
-        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        beats.1.iter().find(|(sent, _)| *sent == number).map(|(_, at)| *at)
-    }
 }
 
 impl Link {
@@ -297,7 +162,7 @@ impl Link {
             let page = within(CALL_WITHIN, kv.get(from, Some(options))).await?;
             let header = page.header();
             if !opening.version.is_present() {
-                opening.version = Version(header.map_or(0, |header| header.revision()).cast_unsigned());
+                opening.version = Version(header.map_or(0, ResponseHeader::revision).cast_unsigned());
             }
             for pair in page.kvs() {
                 let Ok(name) = pair.key_str() else { continue };
@@ -309,7 +174,7 @@ impl Link {
                 }
             }
             let Some(last) = page.kvs().last().filter(|_| page.more()) else {
-                let cluster = header.map_or(0, |header| header.cluster_id());
+                let cluster = header.map_or(0, ResponseHeader::cluster_id);
                 return Ok((opening, cluster));
             };
             from = [last.key(), &[0]].concat();
