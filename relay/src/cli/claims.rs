@@ -161,12 +161,20 @@ async fn find(client: &Client, wanted: &str) -> Result<ClaimView, Failure> {
     })
 }
 
+/// Who has it, and at which other relay of the fleet.
+fn holder(claim: &ClaimView) -> String {
+    match &claim.relay {
+        Some(relay) => format!("{} at {relay}", claim.holder),
+        None => claim.holder.clone(),
+    }
+}
+
 fn listed(claims: &[ClaimView]) -> String {
     let rows = claims.iter().map(|claim| {
         [
             claim.key.clone(),
             state(claim),
-            claim.holder.clone(),
+            holder(claim),
             age(claim.since),
             claim.silent_ms.map_or_else(|| "-".into(), span_ms),
             claim.contenders.len().to_string(),

@@ -98,6 +98,7 @@ export interface Claim {
   readonly state: ClaimState;
   readonly token: number;
   readonly holder: string;
+  readonly relay?: string;
   readonly stream_id?: string;
   readonly since: string;
   readonly silent_ms?: number;

@@ -234,9 +234,11 @@ function claimTable(wishes: Wishes, details: ClaimDetails): Table<Claim> {
       },
       {
         title: "Holder",
-        depends: ({ holder, token, state, block }) => JSON.stringify([holder, token, state, block?.reason]),
-        cell: ({ holder, token, state, block }) =>
-          state === "blocked" ? [`blocked by ${holder}`, note(block?.reason)] : [holder, note(`token ${token}`)],
+        depends: ({ holder, relay, token, state, block }) => JSON.stringify([holder, relay, token, state, block?.reason]),
+        cell: ({ holder, relay, token, state, block }) =>
+          state === "blocked"
+            ? [`blocked by ${holder}`, note(block?.reason)]
+            : [holder, note(relay ? `at ${relay}, token ${token}` : `token ${token}`)],
       },
       { title: "Since", depends: (row) => row.since, cell: (row) => [since(row.since)] },
       {
