@@ -9,6 +9,7 @@ mod data;
 mod hls;
 mod http;
 mod rtmp;
+mod tls;
 
 pub use app::{App, Publish};
 pub use claims::Claims;
@@ -16,6 +17,7 @@ pub use data::{Data, StoreConfig};
 pub use hls::Hls;
 pub use http::Http;
 pub use rtmp::Rtmp;
+pub use tls::{Https, PairFiles, Rtmps, Tls};
 
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +35,12 @@ pub struct RelayConfig {
     pub rtmp: Rtmp,
     /// Pages, API and playback.
     pub http: Http,
+    /// The relay's certificate, and whose certificates it believes.
+    pub tls: Tls,
+    /// RTMP under TLS.
+    pub rtmps: Rtmps,
+    /// HTTP under TLS.
+    pub https: Https,
     /// Where files are kept.
     pub data: Data,
     /// Where claims and streams are kept.

@@ -20,6 +20,7 @@ use api::events::Event;
 use api::targets::{TargetState, TargetView};
 use claims::Holder;
 use media::{StreamUrl, TargetKey};
+use rtmp::io::Dialer;
 use status::Status;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,8 @@ pub struct Parts {
     pub hub: Hub,
     /// Who is told of changes.
     pub events: Events,
+    /// How targets are connected to.
+    pub dialer: Dialer,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The pushes' tasks.

@@ -87,6 +87,7 @@ impl Relay {
             desk: desk.clone(),
             hub: Hub::default(),
             events: events.clone(),
+            dialer: rtmp::io::Dialer::default(),
             metrics: Arc::new(Metrics::new()),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
