@@ -3,6 +3,7 @@
 pub(crate) mod follow;
 mod sampler;
 
+use crate::access::{AccessRules, Crowd};
 use crate::admission::Admission;
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
@@ -119,7 +120,8 @@ pub(crate) async fn start(
         tasks: users.clone(),
         stop: stop.clone(),
     };
-    let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
+    let admission =
+        Admission { access: AccessRules::new(&config.app), grants: grants.clone(), desk: desk.clone() };
     let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
     let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
     let pushes = Pushes::new(push::Parts {
@@ -195,6 +197,8 @@ pub(crate) async fn start(
         metrics: metrics.clone(),
         player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
         places: Arc::new(Semaphore::new(config.rtmp.connections_max)),
+        limits: config.rtmp.wire_limits(),
+        crowd: Crowd::new(config.rtmp.crowd_limits()),
     });
     users.spawn(rtmp.clone().serve(doors.rtmp, Security::Plain, stop.clone()));
     if let Some(SecureDoors { rtmps, https, certificates }) = doors.secure {

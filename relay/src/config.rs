@@ -11,7 +11,7 @@ mod http;
 mod rtmp;
 mod tls;
 
-pub use app::{App, Publish};
+pub use app::{App, OnError, Play, Publish};
 pub use claims::Claims;
 pub use data::{Data, StoreConfig};
 pub use hls::Hls;
@@ -54,13 +54,13 @@ pub struct RelayConfig {
 }
 
 impl RelayConfig {
-    /// The rule for who may publish to an application.
-    #[must_use]
-    pub fn publish_rule(&self, app: &str) -> Publish {
-        self.app
-            .iter()
-            .find(|rule| rule.name == app || rule.name == "*")
-            .map_or(Publish::Local, |rule| rule.publish)
+    /// Whether its values go together, as far as that shows without opening anything.
+    ///
+    /// # Errors
+    /// [`ConfigError`](::config::ConfigError) with the key and the fix.
+    pub fn check(&self) -> Result<(), ::config::ConfigError> {
+        self.rtmp.check()?;
+        self.app.iter().enumerate().try_for_each(|(at, app)| app.check(at))
     }
 
     /// The embedded store's file.

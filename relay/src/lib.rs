@@ -4,6 +4,7 @@
 //! data plane (ingest, hub, outputs) never waits for the control plane (streams, recorders, API): a claim is decided
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
+pub mod access;
 pub mod admission;
 mod assembly;
 pub mod auth;
@@ -11,6 +12,7 @@ pub mod claim_desk;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod endpoint;
 pub mod events;
 pub mod grant;
 pub mod health;

@@ -2,6 +2,7 @@
 //!
 //! Labels have few values: never a stream's name, an address or a token.
 
+use crate::access::TooMany;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -30,6 +31,13 @@ pub enum RefusedFor {
 pub struct Reason {
     /// Why.
     pub reason: RefusedFor,
+}
+
+/// A label of [`Metrics::address_refused`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Bound {
+    /// Which bound an address had reached.
+    pub bound: TooMany,
 }
 
 /// A label of [`Metrics::pushes`].
@@ -62,6 +70,8 @@ pub struct Metrics {
     pub rtmp_connections: Gauge,
     /// RTMP connections closed at once because there were too many.
     pub rtmp_connections_refused: Counter,
+    /// RTMP connections and attempts to publish refused because one address had too many.
+    pub address_refused: Family<Bound, Counter>,
     /// RTMP connections ended because of what the peer sent.
     pub rtmp_protocol_errors: Counter,
     /// Bytes read from publishers and players.
@@ -145,6 +155,8 @@ impl Metrics {
         let rtmp_connections: Gauge = figure!("rtmp_connections", "RTMP connections now");
         let rtmp_connections_refused: Counter =
             figure!("rtmp_connections_refused", "RTMP connections closed because there were too many");
+        let address_refused: Family<Bound, Counter> =
+            figure!("rtmp_address_refused", "RTMP connections and attempts refused by a bound per address");
         let rtmp_protocol_errors: Counter =
             figure!("rtmp_protocol_errors", "RTMP connections ended because of what the peer sent");
         let rtmp_received: Counter = figure!("rtmp_received", "Bytes read from RTMP peers", Unit::Bytes);
@@ -183,6 +195,7 @@ impl Metrics {
             registry: Mutex::new(registry),
             rtmp_connections,
             rtmp_connections_refused,
+            address_refused,
             rtmp_protocol_errors,
             rtmp_received,
             rtmp_sent,

@@ -10,10 +10,11 @@ mod socket;
 
 pub use socket::Security;
 
+use crate::access::{Crowd, Place};
 use crate::admission::Admission;
 use crate::clock;
 use crate::hub::Hub;
-use crate::metrics::Metrics;
+use crate::metrics::{Bound, Metrics};
 use crate::output::Outputs;
 use connection::Connection;
 use prometheus_client::metrics::gauge::Gauge;
@@ -44,6 +45,10 @@ pub struct RtmpServer {
     pub player_lag_ms_max: i64,
     /// Places for connections, of all listeners together; further ones are closed at once.
     pub places: Arc<Semaphore>,
+    /// The bounds of one connection.
+    pub limits: rtmp::Limits,
+    /// How many connections one address may have.
+    pub crowd: Crowd,
 }
 
 impl RtmpServer {
@@ -67,13 +72,21 @@ impl RtmpServer {
                 self.metrics.rtmp_connections_refused.inc();
                 continue;
             };
+            let at = match self.crowd.enter(peer.ip(), clock::now()) {
+                Ok(at) => at,
+                Err(bound) => {
+                    self.metrics.address_refused.get_or_create(&Bound { bound }).inc();
+                    debug!(%peer, ?bound, "a connection was refused: its address has too many");
+                    continue;
+                }
+            };
             let id = Uuid::new_v4();
             let span = info_span!("rtmp", connection = %short(id), %peer);
             let server = self.clone();
             let (security, stop) = (security.clone(), stop.clone());
             let work = async move {
                 tokio::select! {
-                    () = server.attend(socket, security, id) => {}
+                    () = server.attend(socket, security, id, at) => {}
                     () = stop.cancelled() => {}
                 }
                 drop(place);
@@ -84,7 +97,7 @@ impl RtmpServer {
         tasks.wait().await;
     }
 
-    async fn attend(self: Arc<Self>, socket: TcpStream, security: Security, id: Uuid) {
+    async fn attend(self: Arc<Self>, socket: TcpStream, security: Security, id: Uuid, at: Place) {
         if let Err(error) = prepare(&socket) {
             debug!(%error, "the connection was gone before it began");
             return;
@@ -104,7 +117,7 @@ impl RtmpServer {
                 }
             }
         };
-        Connection::new(self, socket, id, clock::now()).run().await;
+        Connection::new(self, socket, id, at, clock::now()).run().await;
     }
 }
 

@@ -54,12 +54,14 @@ impl Arguments {
             ("data.path", data),
         ];
         let overrides = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-        config::load(config::Sources {
+        let loaded: RelayConfig = config::load(config::Sources {
             file: self.config.clone(),
             env: config::environment().into_iter().filter(|(name, _)| !is_the_recorders(name)),
             prefix: "SLUICE",
             overrides,
-        })
+        })?;
+        loaded.check()?;
+        Ok(loaded)
     }
 }
 

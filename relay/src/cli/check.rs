@@ -18,7 +18,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         prefix: "SLUICE",
         overrides: Vec::new(),
     };
-    let checked: RelayConfig = config::load(sources).map_err(|error| Failure::config(error.to_string()))?;
+    let refused = |error: config::ConfigError| Failure::config(error.to_string());
+    let checked: RelayConfig = config::load(sources).map_err(refused)?;
+    checked.check().map_err(refused)?;
     let rtmp = checked.rtmp.listen.address();
     let http = checked.http.listen.address();
     say(&format!("{} is good: RTMP on {rtmp}, HTTP on {http}", arguments.config.display()))

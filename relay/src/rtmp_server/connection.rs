@@ -6,12 +6,13 @@
 use super::RtmpServer;
 use super::outbox::Outbox;
 use super::socket::{READ_BYTES, Socket};
-use crate::admission::{Admitted, PublishAttempt, Refused};
+use crate::access::Place;
+use crate::admission::{Admitted, PlayAdmitted, PlayAttempt, PublishAttempt, Refused};
 use crate::claim_desk::HolderOrder;
 use crate::clock;
 use crate::hub::{PlayerCount, Subscriber, WriteError};
-use media::StreamUrl;
-use rtmp::{Limits, Message, MessageKind, ServerConn, ServerEvent};
+use crate::metrics::{Bound, RefusedFor};
+use rtmp::{Message, MessageKind, ServerConn, ServerEvent};
 use std::future::{Future, pending};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ const BATCH_ITEMS: usize = 64;
 const MALFORMED_MAX: u32 = 100;
 
 type Verdict = Pin<Box<dyn Future<Output = Result<Admitted, Refused>> + Send>>;
+type PlayVerdict = Pin<Box<dyn Future<Output = Result<PlayAdmitted, String>> + Send>>;
 
 /// What a peer is here for.
 enum Role {
@@ -44,6 +46,8 @@ enum Role {
     Admitting(Verdict),
     /// It publishes.
     Publishing(Publication),
+    /// It wants to play; that is being decided.
+    AdmittingPlay(PlayVerdict),
     /// It plays.
     Playing(Playback),
 }
@@ -64,6 +68,7 @@ struct Playback {
 /// What a role waits for.
 enum News {
     Decided(Box<Result<Admitted, Refused>>),
+    PlayDecided(Result<PlayAdmitted, String>),
     Ordered(Option<HolderOrder>),
     MoreMedia,
 }
@@ -73,6 +78,8 @@ pub(super) struct Connection {
     socket: Socket,
     peer: Option<SocketAddr>,
     id: Uuid,
+    /// Its place among the connections of its address.
+    place: Place,
     wire: ServerConn,
     outbox: Outbox,
     role: Role,
@@ -80,13 +87,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<RtmpServer>, socket: Socket, id: Uuid, now: Instant) -> Self {
+    pub(super) fn new(server: Arc<RtmpServer>, socket: Socket, id: Uuid, place: Place, now: Instant) -> Self {
         Self {
+            wire: ServerConn::new(now, server.limits.clone()),
             server,
             peer: socket.peer_addr(),
             socket,
             id,
-            wire: ServerConn::new(now, Limits::default()),
+            place,
             outbox: Outbox::default(),
             role: Role::Visitor,
             buffer: vec![0; READ_BYTES],
@@ -199,7 +207,14 @@ impl Connection {
     fn on_event(&mut self, now: Instant, event: ServerEvent) -> ControlFlow<bool> {
         match event {
             ServerEvent::Media(message) => return self.on_media(now, message),
+            ServerEvent::Connected { .. } => self.place.shook_hands(),
             ServerEvent::PublishRequested { app, name } => {
+                if let Err(bound) = self.place.attempt(now) {
+                    self.server.metrics.address_refused.get_or_create(&Bound { bound }).inc();
+                    let why = "Too many attempts to publish from your address; try again in a minute".into();
+                    let refused = Refused { reason: RefusedFor::Access, description: why };
+                    return self.on_verdict(now, Err(refused));
+                }
                 let attempt = PublishAttempt { app, name, peer: self.peer, connection: self.id };
                 let admission = self.server.admission.clone();
                 let hub = self.server.hub.clone();
@@ -207,7 +222,13 @@ impl Connection {
                 self.role =
                     Role::Admitting(Box::pin(async move { admission.decide(attempt, &hub, &outputs).await }));
             }
-            ServerEvent::PlayRequested { app, name } => self.on_play(now, &app, &name),
+            ServerEvent::PlayRequested { app, name } => {
+                let attempt = PlayAttempt { app, name, peer: self.peer };
+                let admission = self.server.admission.clone();
+                let hub = self.server.hub.clone();
+                self.role =
+                    Role::AdmittingPlay(Box::pin(async move { admission.decide_play(attempt, &hub).await }));
+            }
             ServerEvent::Unpublished => {
                 if let Role::Publishing(publication) = std::mem::replace(&mut self.role, Role::Visitor) {
                     publication.admitted.claim.finish();
@@ -254,25 +275,33 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    fn on_play(&mut self, now: Instant, app: &str, name: &str) {
-        let broadcast = StreamUrl::from_rtmp(app, name).ok().and_then(|url| self.server.hub.find(&url));
-        let Some(broadcast) = broadcast else {
-            self.wire.refuse_play("No such stream is live here");
-            return;
-        };
-        info!(url = %broadcast.url(), "a player began");
-        self.wire.accept_play();
-        self.collect_output(now);
-        let count = broadcast.count_player();
-        let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
-        self.role = Role::Playing(Playback { subscriber, skips_counted: 0, has_more: false, _count: count });
-        self.play_on(now);
+    fn on_play_verdict(&mut self, now: Instant, verdict: Result<PlayAdmitted, String>) -> ControlFlow<bool> {
+        match verdict {
+            Ok(PlayAdmitted { broadcast }) => {
+                info!(url = %broadcast.url(), "a player began");
+                self.wire.accept_play();
+                self.collect_output(now);
+                let count = broadcast.count_player();
+                let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
+                self.role =
+                    Role::Playing(Playback { subscriber, skips_counted: 0, has_more: false, _count: count });
+                self.play_on(now);
+            }
+            Err(why) => {
+                debug!(%why, "a player was refused");
+                self.role = Role::Visitor;
+                self.wire.refuse_play(&why);
+            }
+        }
+        // A pipelining client may have sent more with its request.
+        self.take_events(now)
     }
 
     fn on_news(&mut self, news: News) -> ControlFlow<bool> {
         let now = clock::now();
         match news {
             News::Decided(verdict) => self.on_verdict(now, *verdict),
+            News::PlayDecided(verdict) => self.on_play_verdict(now, verdict),
             News::Ordered(Some(HolderOrder::Probe)) => {
                 self.wire.ping(now);
                 ControlFlow::Continue(())
@@ -401,6 +430,7 @@ impl Role {
                 let decided = verdict.await;
                 News::Decided(Box::new(decided))
             }
+            Self::AdmittingPlay(verdict) => News::PlayDecided(verdict.await),
             Self::Publishing(publication) => News::Ordered(publication.admitted.orders.recv().await),
             Self::Playing(_) if waiting_to_write => pending().await,
             Self::Playing(playback) => {
