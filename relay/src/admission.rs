@@ -1,19 +1,22 @@
 //! Who may publish where, decided before anything else happens.
 //!
-//! The order is fixed: parse the name, apply the application's rule, check the grant, take the claim; only an admitted
-//! publisher gets a broadcast and its outputs. A refused one leaves a log line, a counter and a row in the claim's
+//! The order is fixed: parse the name, apply the application's rule, check the grant, take the claim, ask the hooks; only
+//! an admitted publisher gets a broadcast and its outputs. A refused one leaves a log line, a counter and a row in the claim's
 //! list of refusals, nothing else.
 
 mod play;
+mod vetting;
 
 pub use play::{PlayAdmitted, PlayAttempt};
 
 use crate::access::{AccessRules, Asker, Denied, Named, PublishRight, Query};
 use crate::claim_desk::{self, ClaimDesk, HolderOrder};
 use crate::grant::{Grant, GrantError, GrantKey};
+use crate::hooks::{ClientWords, Hooks, Redirect, Visit};
 use crate::hub::{Broadcast, Hub, WriteError};
 use crate::metrics::RefusedFor;
 use crate::output::Outputs;
+use crate::push::PublicationPushes;
 use crate::{clock, hub};
 use claims::{ClaimId, ClaimKey, FencingToken, Holder, Label};
 use media::StreamUrl;
@@ -34,6 +37,8 @@ pub struct PublishAttempt {
     pub peer: Option<SocketAddr>,
     /// Its connection.
     pub connection: Uuid,
+    /// What it said about itself.
+    pub client: ClientWords,
 }
 
 /// Why a publisher is turned away.
@@ -59,6 +64,8 @@ pub struct Admitted {
     pub broadcast: Arc<Broadcast>,
     /// What the desk tells it.
     pub orders: mpsc::Receiver<HolderOrder>,
+    /// What hooks know of it; dropping it tells them of its end.
+    pub visit: Visit,
 }
 
 /// The right to write, held by one connection.
@@ -101,6 +108,10 @@ pub struct Admission {
     pub grants: GrantKey,
     /// Who holds which claim.
     pub desk: ClaimDesk,
+    /// Who is asked about publishers and players.
+    pub hooks: Hooks,
+    /// Where publications are pushed.
+    pub pushes: PublicationPushes,
 }
 
 impl Admission {
@@ -126,26 +137,44 @@ impl Admission {
                 "This relay carries as many streams as it can",
             ));
         }
-        let key = ClaimKey::Ingest(url.clone());
         let keyframe_seconds = holder.stream_id.map(|_| KEYFRAME_SECONDS);
+        let claimed = self.claim(&url, &holder, under).await?;
+        // From here on the claim is ours; whatever fails below gives it back by dropping this.
+        let vetted = self.vet(attempt, url, &query, holder, under, claimed).await?;
+        let vetting::Vetted { url, claim, orders, visit, redirect } = vetted;
+        let token = claim.token;
+        let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
+        let by_hook = match redirect {
+            Some(Redirect::Push(target)) => Some(target),
+            Some(Redirect::Rename(_)) | None => None,
+        };
+        self.pushes.begin(&url, token.get(), by_hook);
+        if claim.liveness.is_fenced() {
+            // The claim ended while the broadcast was prepared, and its end found nothing to end.
+            hub.end(&url, token.get());
+            self.pushes.end(&url, token.get());
+            return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
+        }
+        Ok(Admitted { claim, broadcast, orders, visit })
+    }
+
+    async fn claim(
+        &self,
+        url: &StreamUrl,
+        holder: &Holder,
+        under: Option<ClaimId>,
+    ) -> Result<(HeldClaim, mpsc::Receiver<HolderOrder>), Refused> {
+        let key = ClaimKey::Ingest(url.clone());
         let granted = match under {
-            Some(claim) => self.desk.publish_under(claim, key, holder).await,
-            None => self.desk.publish(key, holder).await,
+            Some(claim) => self.desk.publish_under(claim, key, holder.clone()).await,
+            None => self.desk.publish(key, holder.clone()).await,
         };
         let granted = granted.map_err(|refused| {
             let reason = if refused.is_unavailable() { RefusedFor::Unavailable } else { RefusedFor::Held };
             Refused::new(reason, refused.description())
         })?;
-        let token = granted.token;
-        // From here on the claim is ours; whatever fails below gives it back by dropping this.
-        let claim = HeldClaim { token, desk: self.desk.clone(), liveness: granted.liveness };
-        let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
-        if claim.liveness.is_fenced() {
-            // The claim ended while the broadcast was prepared, and its end found nothing to end.
-            hub.end(&url, token.get());
-            return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
-        }
-        Ok(Admitted { claim, broadcast, orders: granted.orders })
+        let claim = HeldClaim { token: granted.token, desk: self.desk.clone(), liveness: granted.liveness };
+        Ok((claim, granted.orders))
     }
 
     async fn authenticate(

@@ -10,12 +10,13 @@ use crate::claim_desk::ClaimDesk;
 use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
+use crate::hooks::{self, Hooks};
 use crate::http_api::{self, Api};
 use crate::http_server::Door;
 use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
 use crate::output::Outputs;
-use crate::push::{self, Pushes};
+use crate::push::{self, PublicationPushes, Pushes};
 use crate::rtmp_server::{RtmpServer, Security};
 use crate::store::Store;
 use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
@@ -101,6 +102,7 @@ pub(crate) async fn start(
 ) -> Result<Parts> {
     let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
     let grants = store.grant_key().await.context("read the grants' key")?;
+    let push_seed = store.push_seed().await.context("read the pushes' seed")?;
     let tokens = Tokens::new(store.tokens().await.context("read the tokens")?);
     let (desk, desk_task) =
         ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?;
@@ -120,19 +122,35 @@ pub(crate) async fn start(
         tasks: users.clone(),
         stop: stop.clone(),
     };
-    let admission =
-        Admission { access: AccessRules::new(&config.app), grants: grants.clone(), desk: desk.clone() };
     let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
-    let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
+    let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), told_address.clone()));
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
+        rules: push::Rules::open(&config.app, &config.claims)?,
         events: events.clone(),
         dialer: Dialer::new(Deadlines::default(), trust),
         metrics: metrics.clone(),
         tasks: users.clone(),
         stop: stop.clone(),
     });
+    let hooks = Hooks::start(hooks::Parts {
+        apps: &config.app,
+        hub: hub.clone(),
+        figures: metrics.hooks.clone(),
+        tasks: users.clone(),
+        stop: stop.clone(),
+    })
+    .context("make the hooks' HTTP client")?;
+    let publication_pushes = PublicationPushes::new(&config.app, push_seed, Arc::new(pushes.clone()));
+    users.spawn(publication_pushes.clone().follow(desk.clone(), stop.clone()));
+    let admission = Admission {
+        access: AccessRules::new(&config.app),
+        grants: grants.clone(),
+        desk: desk.clone(),
+        hooks,
+        pushes: publication_pushes,
+    };
     let (streams, reconciler) = Reconciler::load(streams::Parts {
         claims: claims.clone(),
         documents: Arc::new(store.clone()),

@@ -8,14 +8,16 @@ mod claims;
 mod data;
 mod hls;
 mod http;
+mod push_template;
 mod rtmp;
 mod tls;
 
-pub use app::{App, OnError, Play, Publish};
+pub use app::{App, OnError, Play, Publish, PushGap};
 pub use claims::Claims;
 pub use data::{Data, StoreConfig};
 pub use hls::Hls;
 pub use http::Http;
+pub use push_template::PushTemplate;
 pub use rtmp::Rtmp;
 pub use tls::{Https, PairFiles, Rtmps, Tls};
 

@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod events;
 pub mod grant;
 pub mod health;
+pub mod hooks;
 pub mod http_api;
 pub mod http_server;
 pub mod hub;

@@ -3,13 +3,15 @@
 //! Labels have few values: never a stream's name, an address or a token.
 
 use crate::access::TooMany;
+use crate::hooks::HookFigures;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a publisher was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -22,6 +24,8 @@ pub enum RefusedFor {
     Grant,
     /// Another holds the claim.
     Held,
+    /// Its application's hook said no, or nothing.
+    Hook,
     /// The relay is full, draining, or its store is out of reach.
     Unavailable,
 }
@@ -92,8 +96,14 @@ pub struct Metrics {
     pub push_sent: Counter,
     /// Connections to targets that were made anew.
     pub push_reconnects: Counter,
+    /// Connections to targets that could not be made, or broke.
+    pub push_failures: Counter,
+    /// The largest lag of all pushes now, in seconds.
+    pub push_lag: Gauge<f64, AtomicU64>,
     /// Pushes set forward to a keyframe because their target lagged.
     pub push_skips: Counter,
+    /// Gaps of streams through which connections to targets were kept.
+    pub push_gaps: Counter,
     /// Pushes now, by state.
     pub pushes: Family<PushState, Gauge>,
     /// Connections that did not get through their TLS handshake.
@@ -116,6 +126,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Claims now.
     pub claims: Gauge,
+    /// Calls of hooks.
+    pub hooks: Arc<HookFigures>,
     /// Recorders connected now.
     pub recorders: Gauge,
     /// Places for further streams on connected recorders.
@@ -169,7 +181,13 @@ impl Metrics {
         let player_skips: Counter = figure!("player_skips", "RTMP players set forward because they lagged");
         let push_sent: Counter = figure!("push_sent", "Media bytes taken by targets", Unit::Bytes);
         let push_reconnects: Counter = figure!("push_reconnects", "Connections to targets made anew");
+        let push_failures: Counter =
+            figure!("push_failures", "Connections to targets that could not be made, or broke");
+        let push_lag: Gauge<f64, AtomicU64> =
+            figure!("push_lag", "How far the target that is most behind is behind its stream", Unit::Seconds);
         let push_skips: Counter = figure!("push_skips", "Pushes set forward because their target lagged");
+        let push_gaps: Counter =
+            figure!("push_gaps", "Gaps of streams through which connections to targets were kept");
         let pushes: Family<PushState, Gauge> = figure!("pushes", "Pushes to targets now, by state");
         let tls_handshakes_failed: Counter =
             figure!("tls_handshakes_failed", "Connections that did not get through their TLS handshake");
@@ -191,8 +209,10 @@ impl Metrics {
         let recorders: Gauge = figure!("recorders", "Recorders connected now");
         let recorder_spares: Gauge =
             figure!("recorder_spares", "Places for further streams on connected recorders");
+        let hooks = Arc::new(HookFigures::register(&mut registry));
         Self {
             registry: Mutex::new(registry),
+            hooks,
             rtmp_connections,
             rtmp_connections_refused,
             address_refused,
@@ -206,7 +226,10 @@ impl Metrics {
             player_skips,
             push_sent,
             push_reconnects,
+            push_failures,
+            push_lag,
             push_skips,
+            push_gaps,
             pushes,
             tls_handshakes_failed,
             tls_reloads,

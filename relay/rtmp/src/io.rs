@@ -8,6 +8,7 @@ mod publisher;
 mod socket;
 mod transport;
 mod trust;
+mod tuning;
 
 pub use deadlines::Deadlines;
 pub use dialer::Dialer;

@@ -3,10 +3,13 @@
 use super::Admission;
 use crate::access::{Asker, Denied, Query};
 use crate::clock;
+use crate::hooks::{ClientWords, Denied as Refusal, Redirect, Visit, Visitor, Welcome};
 use crate::hub::{Broadcast, Hub};
 use media::StreamUrl;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tracing::warn;
+use uuid::Uuid;
 
 /// What a peer sent with `play`.
 #[derive(Clone)]
@@ -17,12 +20,18 @@ pub struct PlayAttempt {
     pub name: String,
     /// Where it comes from.
     pub peer: Option<SocketAddr>,
+    /// Its connection.
+    pub connection: Uuid,
+    /// What it said about itself.
+    pub client: ClientWords,
 }
 
 /// A player that may read.
 pub struct PlayAdmitted {
     /// What it plays.
     pub broadcast: Arc<Broadcast>,
+    /// What hooks know of it; dropping it tells them of its end.
+    pub visit: Visit,
 }
 
 const NOT_LIVE: &str = "No such stream is live here";
@@ -39,7 +48,31 @@ impl Admission {
         // First, so that a stranger does not learn what is live.
         let asker = Asker { url: &url, query: &query, address };
         self.access.may_play(asker, clock::wall()).map_err(|Denied(why)| why.to_owned())?;
+        // A hook is asked about what can be played alone.
+        hub.find(&url).ok_or_else(|| NOT_LIVE.to_owned())?;
+        let shown = address.map_or_else(|| "?".to_owned(), |address| address.to_string());
+        let visitor = Visitor {
+            address,
+            connection: attempt.connection,
+            client: attempt.client,
+            arguments: self.arguments(&url, &query),
+            principal: format!("player at {shown}"),
+            instance: None,
+            url: url.clone(),
+        };
+        let Welcome { visit, redirect } =
+            self.hooks.ask_play(visitor).await.map_err(|Refusal(why)| why.to_owned())?;
+        let url = match redirect {
+            None => url,
+            Some(Redirect::Rename(name)) => {
+                format!("{}/{name}", url.app()).parse().map_err(|_| NOT_LIVE.to_owned())?
+            }
+            Some(Redirect::Push(_)) => {
+                warn!(%url, "on_play redirected to an RTMP URL, which is not pulled; the stream itself is played");
+                url
+            }
+        };
         let broadcast = hub.find(&url).ok_or_else(|| NOT_LIVE.to_owned())?;
-        Ok(PlayAdmitted { broadcast })
+        Ok(PlayAdmitted { broadcast, visit })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Failure, say};
 use crate::config::RelayConfig;
+use crate::push;
 use std::path::PathBuf;
 
 /// Which file.
@@ -21,6 +22,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let refused = |error: config::ConfigError| Failure::config(error.to_string());
     let checked: RelayConfig = config::load(sources).map_err(refused)?;
     checked.check().map_err(refused)?;
+    push::Rules::open(&checked.app, &checked.claims).map_err(|error| Failure::config(error.to_string()))?;
     let rtmp = checked.rtmp.listen.address();
     let http = checked.http.listen.address();
     say(&format!("{} is good: RTMP on {rtmp}, HTTP on {http}", arguments.config.display()))

@@ -1,9 +1,11 @@
 //! `[[app]]`: the rules of one application.
 
+use super::PushTemplate;
 use crate::access::{AddressRule, AppToken, Asker, PlaySecret, TokenUse};
 use crate::endpoint::Endpoint;
 use ::config::{ConfigError, Within};
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// The rules of one application.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +31,21 @@ pub struct App {
     /// Static tokens.
     #[serde(default)]
     pub token: Vec<AppToken>,
+    /// Where each of its publications is pushed.
+    #[serde(default)]
+    pub push: Vec<PushTemplate>,
+    /// What targets get while a stream pauses.
+    #[serde(default)]
+    pub push_gap: PushGap,
+    /// The clip for `slate`: an FLV file.
+    #[serde(default)]
+    pub push_slate: Option<PathBuf>,
+    /// How long a pause may be, in seconds, before targets are told goodbye; absent: as long as a claim's grace.
+    #[serde(default)]
+    pub push_gap_seconds: Option<Within<1, 86_400>>,
+    /// How far a target may lag, in milliseconds, before its push goes on at the newest keyframe.
+    #[serde(default = "push_lag_ms_max")]
+    pub push_lag_ms_max: Within<500, 10_000>,
     /// Asked whether a publisher that has the claim may go on.
     #[serde(default)]
     pub on_publish: Option<Endpoint>,
@@ -56,6 +73,13 @@ pub struct App {
     /// What happens when `on_publish` or `on_play` does not answer.
     #[serde(default)]
     pub on_error: OnError,
+}
+
+/// How many targets an application may have; with its hook's each of its publications then has as many as a stream may.
+const PUSHES_MAX: usize = 7;
+
+const fn push_lag_ms_max() -> Within<500, 10_000> {
+    Within::new(crate::push::LAG_MS_MAX)
 }
 
 const fn update_seconds() -> Within<1, 3_600> {
@@ -96,6 +120,19 @@ pub enum Play {
     Signed,
 }
 
+/// What targets get while a stream brings nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PushGap {
+    /// Nothing; the connection stays open. The default.
+    #[default]
+    Hold,
+    /// Silence, and the newest keyframe again and again.
+    Silence,
+    /// The clip of `push_slate`.
+    Slate,
+}
+
 /// What becomes of a publisher or player when the hook that was asked about it does not answer, or not with an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -116,6 +153,19 @@ impl App {
         self.name == app || self.name == "*"
     }
 
+    /// The URLs of its hooks.
+    pub fn hooks(&self) -> impl Iterator<Item = &Endpoint> {
+        let all = [
+            &self.on_publish,
+            &self.on_play,
+            &self.on_publish_done,
+            &self.on_play_done,
+            &self.on_done,
+            &self.on_update,
+        ];
+        all.into_iter().flatten()
+    }
+
     /// The token that somebody shows, if it lets it do this.
     #[must_use]
     pub fn token(&self, asker: Asker<'_>, wanted: TokenUse) -> Option<&AppToken> {
@@ -126,6 +176,12 @@ impl App {
     pub(super) fn check(&self, at: usize) -> Result<(), ConfigError> {
         let refused =
             |key: &str, message: &str| Err(ConfigError::refused(&format!("app.{at}.{key}"), message));
+        if self.push.len() > PUSHES_MAX {
+            return refused("push", "an application pushes to at most 7 targets");
+        }
+        if self.push_gap == PushGap::Slate && self.push_slate.is_none() {
+            return refused("push_slate", "push_gap = \"slate\" needs the FLV file that is shown");
+        }
         let has_token = |wanted| self.token.iter().any(|token| token.may(wanted));
         if self.publish == Publish::Token && !has_token(TokenUse::Publish) {
             return refused("publish", "\"token\" needs an [[app.token]] that may publish; there is none");

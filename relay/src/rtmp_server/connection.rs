@@ -10,6 +10,7 @@ use crate::access::Place;
 use crate::admission::{Admitted, PlayAdmitted, PlayAttempt, PublishAttempt, Refused};
 use crate::claim_desk::HolderOrder;
 use crate::clock;
+use crate::hooks::{ClientWords, Visit};
 use crate::hub::{PlayerCount, Subscriber, WriteError};
 use crate::metrics::{Bound, RefusedFor};
 use rtmp::{Message, MessageKind, ServerConn, ServerEvent};
@@ -63,6 +64,7 @@ struct Playback {
     /// Whether the last batch was full, so that more can be taken at once.
     has_more: bool,
     _count: PlayerCount,
+    visit: Visit,
 }
 
 /// What a role waits for.
@@ -71,6 +73,8 @@ enum News {
     PlayDecided(Result<PlayAdmitted, String>),
     Ordered(Option<HolderOrder>),
     MoreMedia,
+    /// `on_update` said no.
+    SentAway,
 }
 
 pub(super) struct Connection {
@@ -80,6 +84,8 @@ pub(super) struct Connection {
     id: Uuid,
     /// Its place among the connections of its address.
     place: Place,
+    /// What the peer said about itself.
+    client: ClientWords,
     wire: ServerConn,
     outbox: Outbox,
     role: Role,
@@ -95,6 +101,7 @@ impl Connection {
             socket,
             id,
             place,
+            client: ClientWords::default(),
             outbox: Outbox::default(),
             role: Role::Visitor,
             buffer: vec![0; READ_BYTES],
@@ -207,7 +214,10 @@ impl Connection {
     fn on_event(&mut self, now: Instant, event: ServerEvent) -> ControlFlow<bool> {
         match event {
             ServerEvent::Media(message) => return self.on_media(now, message),
-            ServerEvent::Connected { .. } => self.place.shook_hands(),
+            ServerEvent::Connected { tc_url, flash_ver, swf_url, page_url, .. } => {
+                self.place.shook_hands();
+                self.client = ClientWords { flash_ver, swf_url, tc_url, page_url };
+            }
             ServerEvent::PublishRequested { app, name } => {
                 if let Err(bound) = self.place.attempt(now) {
                     self.server.metrics.address_refused.get_or_create(&Bound { bound }).inc();
@@ -215,7 +225,13 @@ impl Connection {
                     let refused = Refused { reason: RefusedFor::Access, description: why };
                     return self.on_verdict(now, Err(refused));
                 }
-                let attempt = PublishAttempt { app, name, peer: self.peer, connection: self.id };
+                let attempt = PublishAttempt {
+                    app,
+                    name,
+                    peer: self.peer,
+                    connection: self.id,
+                    client: self.client.clone(),
+                };
                 let admission = self.server.admission.clone();
                 let hub = self.server.hub.clone();
                 let outputs = self.server.outputs.clone();
@@ -223,7 +239,13 @@ impl Connection {
                     Role::Admitting(Box::pin(async move { admission.decide(attempt, &hub, &outputs).await }));
             }
             ServerEvent::PlayRequested { app, name } => {
-                let attempt = PlayAttempt { app, name, peer: self.peer };
+                let attempt = PlayAttempt {
+                    app,
+                    name,
+                    peer: self.peer,
+                    connection: self.id,
+                    client: self.client.clone(),
+                };
                 let admission = self.server.admission.clone();
                 let hub = self.server.hub.clone();
                 self.role =
@@ -277,14 +299,19 @@ impl Connection {
 
     fn on_play_verdict(&mut self, now: Instant, verdict: Result<PlayAdmitted, String>) -> ControlFlow<bool> {
         match verdict {
-            Ok(PlayAdmitted { broadcast }) => {
+            Ok(PlayAdmitted { broadcast, visit }) => {
                 info!(url = %broadcast.url(), "a player began");
                 self.wire.accept_play();
                 self.collect_output(now);
                 let count = broadcast.count_player();
                 let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
-                self.role =
-                    Role::Playing(Playback { subscriber, skips_counted: 0, has_more: false, _count: count });
+                self.role = Role::Playing(Playback {
+                    subscriber,
+                    skips_counted: 0,
+                    has_more: false,
+                    _count: count,
+                    visit,
+                });
                 self.play_on(now);
             }
             Err(why) => {
@@ -316,6 +343,13 @@ impl Connection {
             News::Ordered(None) => ControlFlow::Break(true),
             News::MoreMedia => {
                 self.play_on(now);
+                ControlFlow::Continue(())
+            }
+            News::SentAway => {
+                info!("the peer is sent away by its application's hook");
+                self.role = Role::Visitor;
+                self.wire.end_publish("Ended by this relay's operator");
+                self.wire.end_play();
                 ControlFlow::Continue(())
             }
         }
@@ -431,13 +465,25 @@ impl Role {
                 News::Decided(Box::new(decided))
             }
             Self::AdmittingPlay(verdict) => News::PlayDecided(verdict.await),
-            Self::Publishing(publication) => News::Ordered(publication.admitted.orders.recv().await),
-            Self::Playing(_) if waiting_to_write => pending().await,
-            Self::Playing(playback) => {
-                if !playback.has_more {
-                    playback.subscriber.changed().await;
+            Self::Publishing(Publication { admitted: Admitted { orders, visit, .. }, .. }) => {
+                tokio::select! {
+                    order = orders.recv() => News::Ordered(order),
+                    () = visit.ended_by_hook() => News::SentAway,
                 }
-                News::MoreMedia
+            }
+            Self::Playing(playback) => {
+                let ready = async {
+                    if waiting_to_write {
+                        pending::<()>().await;
+                    }
+                    if !playback.has_more {
+                        playback.subscriber.changed().await;
+                    }
+                };
+                tokio::select! {
+                    () = ready => News::MoreMedia,
+                    () = playback.visit.ended_by_hook() => News::SentAway,
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! How a client connects: for how long each step may take, and whose certificates it believes.
 
 use super::transport::Transport;
+use super::tuning::tune;
 use super::{Deadlines, PublishError, Trust, within};
 use media::{RtmpScheme, TargetUrl};
 use tokio::net::TcpStream;
@@ -46,7 +47,7 @@ impl Dialer {
         let deadlines = &self.deadlines;
         let connecting = TcpStream::connect((url.host(), url.port()));
         let stream = within(deadlines.connect, "connect", async { Ok(connecting.await?) }).await?;
-        stream.set_nodelay(true)?;
+        tune(&stream)?;
         match url.scheme() {
             RtmpScheme::Rtmp => Ok(Transport::Plain(stream)),
             RtmpScheme::Rtmps => {
