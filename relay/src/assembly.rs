@@ -83,6 +83,7 @@ pub(crate) async fn open_store(config: &RelayConfig) -> Result<Store> {
 /// Starts every part; each ends when `stop` is cancelled.
 pub(crate) async fn start(
     config: Arc<RelayConfig>,
+    push_rules: push::Rules,
     store: Store,
     doors: Doors,
     stop: CancellationToken,
@@ -114,7 +115,7 @@ pub(crate) async fn start(
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
-        rules: push::Rules::open(&config.app, &config.claims)?,
+        rules: push_rules,
         events: events.clone(),
         metrics: metrics.clone(),
         tasks: users.clone(),

@@ -6,7 +6,7 @@
 //! go on with the relay that follows. A second signal stops it at once.
 
 use crate::config::RelayConfig;
-use crate::{assembly, clock};
+use crate::{assembly, clock, push};
 use config::{ConfigError, Listen};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -206,6 +206,8 @@ pub(crate) async fn signalled() {
 /// [`StartError`] before anything is announced.
 pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     let config = Arc::new(config);
+    let push_rules = push::Rules::open(&config.app, &config.claims)
+        .map_err(|error| StartError::configuration(error.to_string()))?;
     let data = &config.data.path;
     std::fs::create_dir_all(data).map_err(|error| {
         let path = data.display();
@@ -241,7 +243,7 @@ pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     let (rtmp_address, http_address) = (address(&rtmp)?, address(&http)?);
     let admin_address = admin.as_ref().map(&address).transpose()?;
     let doors = assembly::Doors { rtmp, http, admin };
-    let parts = assembly::start(config, store, doors, stop.clone())
+    let parts = assembly::start(config, push_rules, store, doors, stop.clone())
         .await
         .map_err(|error| StartError::unavailable(format!("{error:#}")))?;
     Ok(Running { rtmp: rtmp_address, http: http_address, admin: admin_address, stop, parts })
