@@ -95,6 +95,7 @@ pub(crate) async fn open_store(config: &RelayConfig) -> Result<Store> {
 /// Starts every part; each ends when `stop` is cancelled.
 pub(crate) async fn start(
     config: Arc<RelayConfig>,
+    push_rules: push::Rules,
     store: Store,
     doors: Doors,
     trust: Trust,
@@ -127,7 +128,7 @@ pub(crate) async fn start(
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
-        rules: push::Rules::open(&config.app, &config.claims)?,
+        rules: push_rules,
         events: events.clone(),
         dialer: Dialer::new(Deadlines::default(), trust),
         metrics: metrics.clone(),

@@ -7,7 +7,7 @@
 
 use crate::config::{PairFiles, RelayConfig};
 use crate::tls::Certificates;
-use crate::{assembly, clock};
+use crate::{assembly, clock, push};
 use config::{ConfigError, Listen};
 use rtmp::io::Trust;
 use std::net::SocketAddr;
@@ -214,6 +214,8 @@ pub(crate) async fn signalled() {
 /// [`StartError`] before anything is announced.
 pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     let config = Arc::new(config);
+    let push_rules = push::Rules::open(&config.app, &config.claims)
+        .map_err(|error| StartError::configuration(error.to_string()))?;
     let data = &config.data.path;
     std::fs::create_dir_all(data).map_err(|error| {
         let path = data.display();
@@ -261,7 +263,7 @@ pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
         None => None,
     };
     let doors = assembly::Doors { rtmp, http, admin, secure };
-    let parts = assembly::start(config, store, doors, trust, stop.clone())
+    let parts = assembly::start(config, push_rules, store, doors, trust, stop.clone())
         .await
         .map_err(|error| StartError::unavailable(format!("{error:#}")))?;
     Ok(Running {

@@ -281,8 +281,7 @@ impl Task {
                 let batch = subscriber.take(BATCH_ITEMS);
                 self.pushes.parts.metrics.push_skips.inc_by(subscriber.skips() - skips);
                 has_more = batch.items.len() == BATCH_ITEMS;
-                let now = clock::now();
-                let messages = feed.take(since, &batch, now, subscriber.broadcast().clock_ms(now));
+                let messages = feed.take(since, &batch, clock::now());
                 if let Err(end) = self.deliver(&mut publisher, &messages, liveness).await {
                     return self.with_goodbye(end, publisher).await;
                 }
