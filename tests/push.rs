@@ -1,6 +1,6 @@
 //! Pushes follow their streams: targets come and go while they run, and every publication goes where its application says.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use api::streams::{Call, CallKind, StartStream, StreamView};
 use api::targets::{AddTarget, TargetState, TargetView};
 use e2e::{
@@ -8,6 +8,7 @@ use e2e::{
     ffprobe_json, scratch,
 };
 use rtmp::io::{Deadlines, Player};
+use rustix::process::Signal;
 use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
@@ -254,4 +255,55 @@ async fn after_a_crash_of_the_relay_a_publication_is_pushed_again_without_waitin
         nginx.has_publishers(1).await
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_hangs_is_filled_in_for_and_after_the_longest_gap_its_target_is_told_goodbye() {
+    let nginx = Nginx::start().await;
+    let mut environment = Vec::new();
+    for (at, (app, gap, seconds)) in
+        [("long", "silence", "60"), ("short", "hold", "2")].into_iter().enumerate()
+    {
+        let push = nginx.rtmp_url("{app}");
+        let keys = [("NAME", app), ("PUSH_GAP", gap), ("PUSH_GAP_SECONDS", seconds), ("PUSH", &push)];
+        environment.extend(keys.map(|(key, value)| (format!("SLUICE_APP__{at}__{key}"), value.to_owned())));
+    }
+    let relay = Relay::start_with(RelayOptions { environment });
+    let publishers = ["long", "short"]
+        .map(|app| Ffmpeg::publish(Source::Small, &relay.rtmp_url(&format!("{app}/room")), None));
+    eventually(20.0, "both are pushed", || nginx.has_publishers(2)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await; // of each publisher, to be recorded
+    publishers.iter().for_each(|publisher| publisher.process.signal(Signal::STOP));
+    let state_of = async |app: &str, state: TargetState| -> Result<TargetView> {
+        let rows = relay.client().targets().await?;
+        let row = rows.into_iter().find(|row| row.name.starts_with(app)).context("a row")?;
+        ensure!(row.state == state, "{row:?}");
+        Ok(row)
+    };
+    eventually(4.0, "one is told goodbye", || async {
+        state_of("short", TargetState::Waiting).await?;
+        nginx.has_publishers(1).await
+    })
+    .await;
+    let row = state_of("long", TargetState::Pushing).await.expect("the other stays");
+    assert!(row.gap_since.is_some(), "{row:?}");
+    // What it held back meanwhile comes at once.
+    publishers.iter().for_each(|publisher| publisher.process.signal(Signal::CONT));
+    let row = eventually(10.0, "it is connected again", || state_of("short", TargetState::Pushing)).await;
+    assert_eq!((row.reconnects, row.last_error), (1, None), "a pause is no failure");
+    tokio::time::sleep(Duration::from_secs(3)).await; // of each publisher, to be recorded
+    drop(publishers);
+    eventually(30.0, "both are told goodbye", || nginx.has_publishers(0)).await;
+
+    let files = ["long", "short"].map(|app| nginx.recordings(app).expect("recordings"));
+    assert_eq!(files.each_ref().map(Vec::len), [1, 2], "one publication, and two");
+    let long = files[0][0].to_str().expect("a plain path");
+    let steps = (widest(&times(long, "v")), widest(&times(long, "a")));
+    assert!(steps.0 < 2_500 && steps.1 < 150, "{steps:?}");
+    for file in files.iter().flatten() {
+        let file = file.to_str().expect("a plain path");
+        let arguments =
+            ["-i", file, "-fps_mode:v", "passthrough", "-enc_time_base:v", "1:1000", "-f", "null", "-"];
+        assert_eq!(Ffmpeg::run(60.0, &arguments).await.expect("it decodes").trim(), "", "{file}");
+    }
 }

@@ -13,6 +13,8 @@ use e2e::{
     Ffmpeg, Nginx, Receiver, Relay, RelayOptions, Reply, Road, Sockets, Source, Watch, eventually, is_inside,
     run_inside, sh,
 };
+use rtmp::io::{Deadlines, Publisher};
+use rtmp::{Message, MessageKind};
 use rustix::process::Signal;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -273,4 +275,69 @@ async fn unroutable_and_renamed() {
     .await;
     assert!(roads.iter().all(|road| road.most_at_once() == 1), "one connection at a time");
     scene.ends_well(200).await;
+}
+
+/// A keyframe in AVC with its configuration before it (FLV 10.1 §E.4.3).
+fn pictures(at_ms: u32) -> [Message; 2] {
+    let bodies: [&[u8]; 2] =
+        [&[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f, 0xff], &[0x17, 1, 0, 0, 0, 0, 0, 0, 1, 0x65]];
+    bodies.map(|body| Message { kind: MessageKind::Video, timestamp: at_ms, body: body.to_vec().into() })
+}
+
+/// Publishes for a second, then is cut off, so many times; says goodbye at the last.
+async fn publish_and_be_cut(url: String, times: u32) -> Result<()> {
+    let url = url.parse().context("a URL")?;
+    for time in 0..times {
+        let mut publisher = Publisher::connect(&url, Deadlines::default()).await?;
+        for picture in 0..10 {
+            publisher.send(&pictures(picture * 100)).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        if time + 1 == times {
+            publisher.close().await;
+        } else {
+            drop(publisher);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_publishers_that_are_cut_and_come_back_leave_no_push_claim_or_socket_behind() {
+    const PUBLISHERS: usize = 40;
+    let nginx = Nginx::start().await;
+    let push = nginx.rtmp_url("{name}");
+    let environment = [
+        ("SLUICE_APP__0__NAME", "live"),
+        ("SLUICE_APP__0__PUSH", &push),
+        ("SLUICE_CLAIMS__GRACE_SECONDS", "4"),
+    ];
+    let environment = environment.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    let relay = Relay::start_with(RelayOptions { environment });
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", relay.process.pid())).expect("it runs").count();
+    let before = files();
+    let publishing: Vec<_> = (0..PUBLISHERS)
+        .map(|at| tokio::spawn(publish_and_be_cut(relay.rtmp_url(&format!("live/room-{at}")), 3)))
+        .collect();
+    eventually(15.0, "all are pushed", || nginx.has_publishers(PUBLISHERS)).await;
+    for publisher in publishing {
+        publisher.await.expect("no panic").expect("it may come back each time");
+    }
+    eventually(20.0, "all is given back", || async {
+        let client = relay.client();
+        let (targets, claims) = (client.targets().await?.len(), client.claims().await?.len());
+        ensure!((targets, claims) == (0, 0), "{targets} pushes, {claims} claims");
+        nginx.has_publishers(0).await?;
+        let open = files();
+        ensure!(open <= before + 4, "{open} files are open, {before} were before");
+        Ok(())
+    })
+    .await;
+    let accepted = nginx.accepted().await.expect("figures");
+    println!("{PUBLISHERS} publications, cut twice each, took {accepted} connections to their target");
+    for at in 0..PUBLISHERS {
+        let files = nginx.recordings(&format!("room-{at}")).expect("recordings");
+        assert_eq!(files.len(), 1, "room-{at}: one publication at its target through both cuts");
+    }
 }

@@ -4,6 +4,7 @@
 //! Every process that a test starts dies with it: each gets the test thread's end as its death signal, and is killed
 //! when its handle is dropped.
 
+mod authority;
 mod browser;
 mod etcd;
 mod ffmpeg;
@@ -19,6 +20,7 @@ mod road;
 mod sockets;
 mod watch;
 
+pub use authority::{Authority, Validity};
 pub use browser::Tab;
 pub use etcd::{Etcd, Member};
 pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};

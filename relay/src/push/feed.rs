@@ -4,8 +4,9 @@
 //! onto the broadcast's timeline already, a broadcast that follows another is set behind it. Decoder configurations
 //! are sent when they are new, and after another publisher began pictures wait for its first keyframe.
 //!
-//! While nothing comes it can fill the gap. Its frames stand where the broadcast's own clock stands, which is where the
-//! next publisher will begin; media that comes later than what was filled in for it is set behind that.
+//! While nothing comes it can fill the gap. Its frames go on from the newest media at the pace of time, as the broadcast's
+//! own clock does, on which the next publisher begins; media that comes later than what was filled in for it is set behind
+//! that.
 
 mod filling;
 
@@ -44,8 +45,8 @@ pub(super) struct Feed {
     was_filled: bool,
     /// When something came last, or the connection began.
     came: Instant,
-    /// Where the broadcast's clock stood then, on the connection's time.
-    clock_ms: i64,
+    /// The time of the newest of that.
+    came_ms: i64,
 }
 
 #[derive(Debug, Default)]
@@ -74,13 +75,12 @@ impl Feed {
             filling: None,
             was_filled: false,
             came: now,
-            clock_ms: 0,
+            came_ms: 0,
         }
     }
 
     /// The messages to send for a batch. What was written under a token older than `since` is another's and left out.
-    /// `clock_ms` is where the broadcast's own clock stands now.
-    pub(super) fn take(&mut self, since: u64, batch: &Batch, now: Instant, clock_ms: i64) -> Vec<Message> {
+    pub(super) fn take(&mut self, since: u64, batch: &Batch, now: Instant) -> Vec<Message> {
         let mut messages = Vec::with_capacity(batch.items.len() + 3);
         let first = batch.items.iter().find(|item| item.token >= since);
         if let (Some(headers), Some(first)) = (&batch.headers, first) {
@@ -102,9 +102,10 @@ impl Feed {
                 self.send(item, item.at_ms, &mut messages);
             }
         }
-        if first.is_some() {
+        let own = batch.items.iter().filter(|item| item.token >= since);
+        if let (Some(newest), Some(offset)) = (own.map(|item| item.at_ms).max(), self.offset) {
             self.came = now;
-            self.clock_ms = clock_ms + self.offset.unwrap_or_default();
+            self.came_ms = newest + offset;
         }
         messages
     }
@@ -135,7 +136,7 @@ impl Feed {
             self.filling = Filling::begin(&self.fill, &before, self.newest + 1);
         }
         let Some(filling) = &mut self.filling else { return Vec::new() };
-        let until_ms = self.clock_ms + silent.as_millis() as i64;
+        let until_ms = self.came_ms + silent.as_millis() as i64;
         let due = filling.due(until_ms);
         let configuration = filling.configuration().cloned();
         let mut messages = Vec::with_capacity(due.len() + 1);
@@ -311,8 +312,7 @@ mod tests {
         fn sent_at(&mut self, at: u64, since: u64) -> Vec<([u8; 2], u32)> {
             let batch = self.reader.take(100);
             let now = self.start + Duration::from_millis(at);
-            let clock_ms = self.reader.broadcast().clock_ms(now);
-            short(&self.feed.take(since, &batch, now, clock_ms))
+            short(&self.feed.take(since, &batch, now))
         }
 
         /// What is filled in, looked at every 100 ms as the task does.
@@ -478,5 +478,23 @@ mod tests {
         assert_eq!(times(&late, 0x17)[..2], [last + 1, last + 501]);
         let sound = times(&late, 0xaf);
         assert!(sound[0] > last && sound.windows(2).all(|pair| pair[0] < pair[1]), "{sound:?}");
+    }
+
+    #[test]
+    fn pictures_that_are_still_filled_in_do_not_run_ahead_of_sound_that_was_held_up() {
+        let mut story = Story::filled_with(Fill::Silence);
+        story.broadcast.admit(7).unwrap();
+        story.half_a_second(0, 7);
+        story.sent_at(467, 7);
+        story.filled(1_500, 3_500);
+        // Half of what was held up, without a keyframe in it; then the rest.
+        for at in (500..2_000).step_by(20) {
+            story.write(3_510, 7, 5 + at, SOUND);
+        }
+        let sound = story.sent_at(3_510, 7).last().unwrap().1;
+        let filled = story.filled(3_520, 3_620);
+        assert!(filled.iter().all(|(_, at)| *at <= sound + 110), "{sound} {filled:?}");
+        story.write(3_630, 7, 2_005, SOUND);
+        assert_eq!(story.sent_at(3_630, 7), [([0xaf, 1], sound + 20)]);
     }
 }

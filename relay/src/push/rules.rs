@@ -76,3 +76,36 @@ impl Rules {
         found.map_or(&self.other, |(_, rule)| rule)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn open(app: serde_json::Value) -> Result<Rules, RulesError> {
+        let app = serde_json::from_value(app).unwrap();
+        Rules::open(&[app], &Claims::default())
+    }
+
+    #[test]
+    fn each_application_has_its_own_rule_and_others_hold_for_a_claim_s_grace() {
+        let rules = open(json!({ "name": "live", "push_gap": "silence", "push_gap_seconds": 60 })).unwrap();
+        let own = rules.of(&"live/room".parse().unwrap());
+        assert!(matches!(own.fill, Fill::Silence));
+        assert_eq!((own.gap_max, own.lag_ms_max), (Duration::from_secs(60), 5_000));
+        let other = rules.of(&"other/room".parse().unwrap());
+        assert!(matches!(other.fill, Fill::Hold));
+        assert_eq!((other.gap_max, other.lag_ms_max), (Duration::from_secs(15), 5_000));
+    }
+
+    #[test]
+    fn a_clip_that_cannot_be_shown_is_named_by_its_key() {
+        let slate = |path: &str| json!({ "name": "live", "push_gap": "slate", "push_slate": path });
+        let missing = open(slate("/nonexistent/slate.flv")).err().unwrap().to_string();
+        assert!(missing.starts_with("app.0.push_slate: the file cannot be read"), "{missing}");
+        let other = open(slate("/proc/self/status")).err().unwrap().to_string();
+        assert_eq!(other, "app.0.push_slate: this is not a whole FLV file");
+        let endless = open(slate("/dev/zero")).err().unwrap().to_string();
+        assert!(endless.starts_with("app.0.push_slate: the file is larger"), "{endless}");
+    }
+}

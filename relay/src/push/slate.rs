@@ -6,6 +6,7 @@ use super::parameter_sets;
 use bytes::Bytes;
 use rtmp::MessageKind;
 use rtmp::flv::{AudioCodec, AudioTag, VideoCodec, VideoTag, parse_audio, parse_video};
+use std::io::Read;
 use std::path::Path;
 
 /// The largest file, in bytes.
@@ -53,10 +54,13 @@ pub(super) enum SlateError {
 impl Slate {
     /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self, SlateError> {
-        if std::fs::metadata(path)?.len() > BYTES_MAX {
+        let mut file = Vec::new();
+        // What is no plain file may have no end.
+        std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut file)?;
+        if file.len() as u64 > BYTES_MAX {
             return Err(SlateError::TooLarge);
         }
-        Self::parse(&std::fs::read(path)?.into())
+        Self::parse(&file.into())
     }
 
     /// Reads an FLV file (FLV 10.1 §E.2, §E.3, §E.4.1).

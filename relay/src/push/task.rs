@@ -16,7 +16,7 @@ use crate::streams::machine::Moment;
 use api::targets::{TargetHolder, TargetState};
 use claims::{Admission, ClaimId, ClaimKey, FencingToken, Holder, What};
 use rtmp::Message;
-use rtmp::io::{Deadlines, PublishError, Publisher};
+use rtmp::io::{PublishError, Publisher};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -205,7 +205,7 @@ impl Task {
                 let broadcast = self.something_to_push().await;
                 self.note(Machine::connecting);
                 // The name is resolved at each try.
-                (broadcast, Publisher::connect(url, Deadlines::default()).await)
+                (broadcast, Publisher::connect(url, &self.pushes.parts.dialer).await)
             };
             let (broadcast, connected) = tokio::select! {
                 biased;
@@ -282,8 +282,7 @@ impl Task {
                 let batch = subscriber.take(BATCH_ITEMS);
                 self.pushes.parts.metrics.push_skips.inc_by(subscriber.skips() - skips);
                 has_more = batch.items.len() == BATCH_ITEMS;
-                let now = clock::now();
-                let messages = feed.take(since, &batch, now, subscriber.broadcast().clock_ms(now));
+                let messages = feed.take(since, &batch, clock::now());
                 if let Err(end) = self.deliver(&mut publisher, &messages, liveness).await {
                     return self.with_goodbye(end, publisher).await;
                 }
