@@ -12,13 +12,15 @@ use crate::events::Events;
 use crate::health::Health;
 use crate::hooks::{self, Hooks};
 use crate::http_api::{self, Api};
+use crate::http_server::Door;
 use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
 use crate::output::Outputs;
 use crate::push::{self, PublicationPushes, Pushes};
-use crate::rtmp_server::RtmpServer;
+use crate::rtmp_server::{RtmpServer, Security};
 use crate::store::Store;
 use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
+use crate::tls::{Certificates, Reload};
 use crate::views::Views;
 use crate::{clock, health, http_server, pages};
 use ::claims::{Rules, Timing};
@@ -28,10 +30,12 @@ use axum::http::header;
 use axum::routing::get;
 use follow::follow;
 use hls::{Limits, Origin};
+use rtmp::io::{Deadlines, Dialer, Trust};
 use sampler::Sampler;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -41,6 +45,14 @@ pub(crate) struct Doors {
     pub(crate) rtmp: TcpListener,
     pub(crate) http: TcpListener,
     pub(crate) admin: Option<TcpListener>,
+    pub(crate) secure: Option<SecureDoors>,
+}
+
+/// The doors under TLS.
+pub(crate) struct SecureDoors {
+    pub(crate) rtmps: TcpListener,
+    pub(crate) https: TcpListener,
+    pub(crate) certificates: Arc<Certificates>,
 }
 
 /// What runs, to be waited for.
@@ -86,6 +98,7 @@ pub(crate) async fn start(
     push_rules: push::Rules,
     store: Store,
     doors: Doors,
+    trust: Trust,
     stop: CancellationToken,
 ) -> Result<Parts> {
     let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
@@ -117,6 +130,7 @@ pub(crate) async fn start(
         hub: hub.clone(),
         rules: push_rules,
         events: events.clone(),
+        dialer: Dialer::new(Deadlines::default(), trust),
         metrics: metrics.clone(),
         tasks: users.clone(),
         stop: stop.clone(),
@@ -170,8 +184,12 @@ pub(crate) async fn start(
         token_store: Arc::new(store.clone()),
         guard: Guard::new(&config.http.hosts),
     };
-    let health =
-        Arc::new(Health { rtmp: rtmp_address, store: store.clone(), data: config.data.path.clone() });
+    let health = Arc::new(Health {
+        rtmp: rtmp_address,
+        store: store.clone(),
+        data: config.data.path.clone(),
+        certificates: doors.secure.as_ref().map(|secure| secure.certificates.clone()),
+    });
     let frame_ancestors = &config.http.frame_ancestors;
     let playback = Router::new()
         .nest("/hls", hls::http::router(origin, clock::now))
@@ -179,31 +197,37 @@ pub(crate) async fn start(
         .merge(health::router(health.clone()));
     let desk_pages = pages::operator(frame_ancestors).merge(metrics_router(metrics.clone()));
     let connections = config.http.connections_max;
-    match doors.admin {
+    let public = match doors.admin {
         Some(admin) => {
             let public = playback.clone().merge(http_api::public_router(api.clone()));
             // Everything of the public side, too: the operator page links to widgets and playlists.
             let private = playback.merge(http_api::router(api)).merge(desk_pages);
-            users.spawn(http_server::serve(doors.http, public, connections, stop.clone()));
-            users.spawn(http_server::serve(admin, private, connections, stop.clone()));
+            users.spawn(http_server::serve(Door::plain(admin), private, connections, stop.clone()));
+            public
         }
-        None => {
-            let all = playback.merge(http_api::router(api)).merge(desk_pages);
-            users.spawn(http_server::serve(doors.http, all, connections, stop.clone()));
-        }
-    }
+        None => playback.merge(http_api::router(api)).merge(desk_pages),
+    };
+    users.spawn(http_server::serve(Door::plain(doors.http), public.clone(), connections, stop.clone()));
 
     let rtmp = Arc::new(RtmpServer {
         hub,
         admission,
         outputs,
-        metrics,
+        metrics: metrics.clone(),
         player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
-        connections_max: config.rtmp.connections_max,
+        places: Arc::new(Semaphore::new(config.rtmp.connections_max)),
         limits: config.rtmp.wire_limits(),
         crowd: Crowd::new(config.rtmp.crowd_limits()),
     });
-    users.spawn(rtmp.serve(doors.rtmp, stop));
+    users.spawn(rtmp.clone().serve(doors.rtmp, Security::Plain, stop.clone()));
+    if let Some(SecureDoors { rtmps, https, certificates }) = doors.secure {
+        let security = Security::Tls(certificates.rtmps().context("set up RTMPS")?);
+        users.spawn(rtmp.serve(rtmps, security, stop.clone()));
+        let config = certificates.https().context("set up HTTPS")?;
+        let https = Door::secure(https, config, metrics.tls_handshakes_failed.clone());
+        users.spawn(http_server::serve(https, public, connections, stop.clone()));
+        users.spawn(Reload { certificates, metrics }.run(stop));
+    }
     Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })
 }
 

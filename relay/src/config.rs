@@ -10,6 +10,7 @@ mod hls;
 mod http;
 mod push_template;
 mod rtmp;
+mod tls;
 
 pub use app::{App, OnError, Play, Publish, PushGap};
 pub use claims::Claims;
@@ -18,6 +19,7 @@ pub use hls::Hls;
 pub use http::Http;
 pub use push_template::PushTemplate;
 pub use rtmp::Rtmp;
+pub use tls::{Https, PairFiles, Rtmps, Tls};
 
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,6 +37,12 @@ pub struct RelayConfig {
     pub rtmp: Rtmp,
     /// Pages, API and playback.
     pub http: Http,
+    /// The relay's certificate, and whose certificates it believes.
+    pub tls: Tls,
+    /// RTMP under TLS.
+    pub rtmps: Rtmps,
+    /// HTTP under TLS.
+    pub https: Https,
     /// Where files are kept.
     pub data: Data,
     /// Where claims and streams are kept.

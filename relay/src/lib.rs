@@ -30,5 +30,6 @@ pub mod serve;
 pub mod status;
 pub mod store;
 pub mod streams;
+pub mod tls;
 pub mod up;
 pub mod views;

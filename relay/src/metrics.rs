@@ -51,6 +51,22 @@ pub struct PushState {
     pub state: &'static str,
 }
 
+/// What became of a certificate that was read anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ReloadOutcome {
+    /// It is in use.
+    Taken,
+    /// It cannot be used; the one before stays.
+    Refused,
+}
+
+/// A label of [`Metrics::tls_reloads`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Reload {
+    /// How it ended.
+    pub outcome: ReloadOutcome,
+}
+
 /// All figures.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -90,6 +106,14 @@ pub struct Metrics {
     pub push_gaps: Counter,
     /// Pushes now, by state.
     pub pushes: Family<PushState, Gauge>,
+    /// Connections that did not get through their TLS handshake.
+    pub tls_handshakes_failed: Counter,
+    /// Certificates read anew.
+    pub tls_reloads: Family<Reload, Counter>,
+    /// Until when the certificate in use is good, in seconds since 1970; 0 without one.
+    pub tls_not_after: Gauge,
+    /// 1 while the pair in the files cannot be used and an older one is.
+    pub tls_pair_refused: Gauge,
     /// Broadcasts now.
     pub broadcasts: Gauge,
     /// Broadcasts in which media arrived within the last two seconds.
@@ -165,6 +189,16 @@ impl Metrics {
         let push_gaps: Counter =
             figure!("push_gaps", "Gaps of streams through which connections to targets were kept");
         let pushes: Family<PushState, Gauge> = figure!("pushes", "Pushes to targets now, by state");
+        let tls_handshakes_failed: Counter =
+            figure!("tls_handshakes_failed", "Connections that did not get through their TLS handshake");
+        let tls_reloads: Family<Reload, Counter> = figure!("tls_reloads", "Certificates read anew");
+        let tls_not_after: Gauge = figure!(
+            "tls_certificate_not_after",
+            "Until when the certificate in use is good, since 1970",
+            Unit::Seconds
+        );
+        let tls_pair_refused: Gauge =
+            figure!("tls_pair_refused", "1 while the pair in the files cannot be used and an older one is");
         let broadcasts: Gauge = figure!("broadcasts", "Broadcasts now");
         let broadcasts_live: Gauge =
             figure!("broadcasts_live", "Broadcasts with media in the last two seconds");
@@ -197,6 +231,10 @@ impl Metrics {
             push_skips,
             push_gaps,
             pushes,
+            tls_handshakes_failed,
+            tls_reloads,
+            tls_not_after,
+            tls_pair_refused,
             broadcasts,
             broadcasts_live,
             rtmp_players,
@@ -211,6 +249,11 @@ impl Metrics {
     /// Counts one refusal.
     pub fn refuse(&self, reason: RefusedFor) {
         self.publish_refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts one certificate that was read anew.
+    pub fn reload(&self, outcome: ReloadOutcome) {
+        self.tls_reloads.get_or_create(&Reload { outcome }).inc();
     }
 
     /// All figures in the OpenMetrics text format.

@@ -29,6 +29,7 @@ use api::events::Event;
 use api::targets::{TargetState, TargetView};
 use claims::Holder;
 use media::{StreamUrl, TargetKey};
+use rtmp::io::Dialer;
 use status::Status;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub rules: Rules,
     /// Who is told of changes.
     pub events: Events,
+    /// How targets are connected to.
+    pub dialer: Dialer,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The pushes' tasks.

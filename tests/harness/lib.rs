@@ -4,6 +4,7 @@
 //! Every process that a test starts dies with it: each gets the test thread's end as its death signal, and is killed
 //! when its handle is dropped.
 
+mod authority;
 mod browser;
 mod ffmpeg;
 mod latency;
@@ -17,6 +18,7 @@ mod road;
 mod sockets;
 mod watch;
 
+pub use authority::{Authority, Validity};
 pub use browser::Tab;
 pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
 pub use latency::glass_to_glass_ms;

@@ -89,6 +89,7 @@ impl Relay {
             hub: Hub::default(),
             rules: push::Rules::open(&[], &crate::config::Claims::default()).unwrap(),
             events: events.clone(),
+            dialer: rtmp::io::Dialer::default(),
             metrics: Arc::new(Metrics::new()),
             tasks: TaskTracker::new(),
             stop: stop.clone(),

@@ -16,7 +16,7 @@ use crate::streams::machine::Moment;
 use api::targets::{TargetHolder, TargetState};
 use claims::{Admission, ClaimId, ClaimKey, FencingToken, Holder, What};
 use rtmp::Message;
-use rtmp::io::{Deadlines, PublishError, Publisher};
+use rtmp::io::{PublishError, Publisher};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -204,7 +204,7 @@ impl Task {
                 let broadcast = self.something_to_push().await;
                 self.note(Machine::connecting);
                 // The name is resolved at each try.
-                (broadcast, Publisher::connect(url, Deadlines::default()).await)
+                (broadcast, Publisher::connect(url, &self.pushes.parts.dialer).await)
             };
             let (broadcast, connected) = tokio::select! {
                 biased;

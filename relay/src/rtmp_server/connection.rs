@@ -5,6 +5,7 @@
 
 use super::RtmpServer;
 use super::outbox::Outbox;
+use super::socket::{READ_BYTES, Socket};
 use crate::access::Place;
 use crate::admission::{Admitted, PlayAdmitted, PlayAttempt, PublishAttempt, Refused};
 use crate::claim_desk::HolderOrder;
@@ -20,7 +21,6 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -29,8 +29,6 @@ use uuid::Uuid;
 const UNWRITABLE_MAX: Duration = Duration::from_secs(15);
 /// After a refusal or an error: how long the peer may take to read it before the socket is closed.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
 /// How often is read at most from a peer that can no longer be written to.
 const LAST_READS_MAX: usize = 64;
 /// How many messages a player is given at once.
@@ -81,7 +79,7 @@ enum News {
 
 pub(super) struct Connection {
     server: Arc<RtmpServer>,
-    socket: TcpStream,
+    socket: Socket,
     peer: Option<SocketAddr>,
     id: Uuid,
     /// Its place among the connections of its address.
@@ -95,17 +93,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(
-        server: Arc<RtmpServer>,
-        socket: TcpStream,
-        id: Uuid,
-        place: Place,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(server: Arc<RtmpServer>, socket: Socket, id: Uuid, place: Place, now: Instant) -> Self {
         Self {
             wire: ServerConn::new(now, server.limits.clone()),
             server,
-            peer: socket.peer_addr().ok(),
+            peer: socket.peer_addr(),
             socket,
             id,
             place,
@@ -145,7 +137,7 @@ impl Connection {
         let wire_deadline = self.wire.poll_timeout();
         let write_deadline = self.outbox.deadline(UNWRITABLE_MAX);
         let deadline = [wire_deadline, write_deadline].into_iter().flatten().min();
-        let waiting_to_write = !self.outbox.is_empty();
+        let waiting_to_write = !self.outbox.is_empty() || !self.socket.is_flushed();
         tokio::select! {
             ready = self.socket.readable() => match ready {
                 Ok(()) => self.read(),
@@ -429,7 +421,7 @@ impl Connection {
     }
 
     fn flush(&mut self, now: Instant) -> std::io::Result<()> {
-        let written = self.outbox.write_to(now, &self.socket)?;
+        let written = self.outbox.write_to(now, &mut self.socket)?;
         self.server.metrics.rtmp_sent.inc_by(written as u64);
         Ok(())
     }
@@ -445,12 +437,12 @@ impl Connection {
                 if self.flush(now).is_err() {
                     return;
                 }
-                if self.outbox.is_empty() {
+                if self.outbox.is_empty() && self.socket.is_flushed() {
                     break;
                 }
                 let _ = self.socket.writable().await;
             }
-            let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            self.socket.finish();
             while self.socket.readable().await.is_ok() {
                 match self.socket.try_read(&mut self.buffer) {
                     Ok(0) => return,
