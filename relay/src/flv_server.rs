@@ -63,7 +63,7 @@ async fn play(State(server): State<Arc<FlvServer>>, request: Request) -> Respons
     match verdict {
         Ok(admitted) => {
             info!(url = %admitted.broadcast.url(), "a player began by HTTP");
-            let viewing = Viewing::new(server, admitted);
+            let viewing = Viewing::new(&server, admitted);
             // One step per poll: nothing is taken from the ring before the last was taken from here.
             let tags = stream::unfold(viewing, async |mut viewing| {
                 let tag = viewing.next().await?;
@@ -121,7 +121,8 @@ fn words(headers: &HeaderMap) -> ClientWords {
 
 /// One player.
 struct Viewing {
-    server: Arc<FlvServer>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
     subscriber: Subscriber,
     /// What was taken from the ring and not yet from here.
     ready: VecDeque<Bytes>,
@@ -143,11 +144,21 @@ enum Phase {
 }
 
 impl Viewing {
-    fn new(server: Arc<FlvServer>, PlayAdmitted { broadcast, visit }: PlayAdmitted) -> Self {
+    fn new(server: &FlvServer, admitted: PlayAdmitted) -> Self {
+        Self::begin(admitted, server.metrics.clone(), server.player_lag_ms_max, server.stop.clone())
+    }
+
+    fn begin(
+        PlayAdmitted { broadcast, visit }: PlayAdmitted,
+        metrics: Arc<Metrics>,
+        lag_ms_max: i64,
+        stop: CancellationToken,
+    ) -> Self {
         let count = broadcast.count_player(PlayerKind::Flv);
         let mut viewing = Self {
-            subscriber: broadcast.subscribe(server.player_lag_ms_max),
-            server,
+            subscriber: broadcast.subscribe(lag_ms_max),
+            metrics,
+            stop,
             ready: VecDeque::new(),
             phase: Phase::Waiting,
             skips_counted: 0,
@@ -162,7 +173,7 @@ impl Viewing {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
-                self.server.metrics.flv_sent.inc_by(bytes.len() as u64);
+                self.metrics.flv_sent.inc_by(bytes.len() as u64);
                 return Some(bytes);
             }
             match self.phase {
@@ -174,7 +185,7 @@ impl Viewing {
                         info!("the player is sent away by its application's hook");
                         return None;
                     }
-                    () = self.server.stop.cancelled() => return None,
+                    () = self.stop.cancelled() => return None,
                 },
             }
             self.take();
@@ -185,7 +196,7 @@ impl Viewing {
     fn take(&mut self) {
         let batch = self.subscriber.take(BATCH_ITEMS);
         let skips = self.subscriber.skips();
-        self.server.metrics.player_skips.inc_by(skips - self.skips_counted);
+        self.metrics.player_skips.inc_by(skips - self.skips_counted);
         self.skips_counted = skips;
         let opening: Vec<_> = batch.opening().collect();
         if self.phase == Phase::Waiting && !(opening.is_empty() && batch.items.is_empty()) {
@@ -206,3 +217,6 @@ impl Viewing {
 fn carries(batch: &Batch, kind: MessageKind) -> bool {
     batch.items.iter().any(|item| item.message.kind == kind)
 }
+
+#[cfg(test)]
+mod tests;
