@@ -10,6 +10,7 @@ use crate::claim_desk::{ClaimDesk, DeskTask};
 use crate::claim_store::{EtcdStore, Place};
 use crate::config::RelayConfig;
 use crate::events::Events;
+use crate::flv_server::FlvServer;
 use crate::grant::GrantKey;
 use crate::health::Health;
 use crate::hooks::{self, Hooks};
@@ -191,7 +192,15 @@ pub(crate) async fn start(
         certificates: doors.secure.as_ref().map(|secure| secure.certificates.clone()),
     });
     let frame_ancestors = &config.http.frame_ancestors;
+    let flv = Arc::new(FlvServer {
+        hub: hub.clone(),
+        admission: admission.clone(),
+        metrics: metrics.clone(),
+        player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
+        stop: stop.clone(),
+    });
     let playback = Router::new()
+        .nest("/flv", flv.router())
         .nest("/hls", hls::http::router(origin, clock::now))
         .merge(pages::public(frame_ancestors))
         .merge(health::router(health.clone()));
