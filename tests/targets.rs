@@ -4,16 +4,14 @@ use anyhow::{Context, Result, ensure};
 use api::claims::{ClaimAction, ClaimKind};
 use api::streams::{Call, CallKind, StartStream, StreamState, StreamView};
 use api::targets::{TargetState, TargetView};
-use e2e::{Ffmpeg, Process, Recorder, Relay, RelayOptions, binary, descendants, eventually, kill_9, scratch};
+use e2e::{
+    Ffmpeg, Nginx, Process, Recorder, Relay, RelayOptions, Road, Watch, binary, descendants, eventually,
+    kill_9, scratch,
+};
 use media::TargetUrl;
-use rtmp::MessageKind;
-use rtmp::io::{Deadlines, Player, Publisher};
-use std::net::SocketAddr;
+use rtmp::io::{Deadlines, Publisher};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 
 /// The stream key of every target here; nobody but the target may ever see it.
 const SECRET: &str = "k3y-of-the-target";
@@ -74,81 +72,12 @@ async fn seen(relay: &Relay) -> Result<(f64, f64)> {
     Ok((figure("sluice_publish_admitted_total"), figure("sluice_publish_refused_total")))
 }
 
-/// A road to a target that counts who takes it, and can be closed and opened.
-struct Road {
-    address: SocketAddr,
-    connections: Arc<AtomicU32>,
-    _task: tokio::task::JoinHandle<()>,
-}
-
-impl Road {
-    async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let connections = Arc::new(AtomicU32::new(0));
-        let count = connections.clone();
-        let task = tokio::spawn(async move {
-            while let Ok((mut from, _)) = listener.accept().await {
-                count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(async move {
-                    if let Ok(mut to) = TcpStream::connect(target).await {
-                        let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
-                    }
-                });
-            }
-        });
-        Self { address, connections, _task: task }
-    }
-
-    fn url(&self, name: &str) -> String {
-        format!("rtmp://{}/live/{name}", self.address)
-    }
-
-    fn connections(&self) -> u32 {
-        self.connections.load(Ordering::SeqCst)
-    }
-}
-
-/// What a player at the target sees of one publication.
-struct Watch {
-    pictures: u32,
-    /// The widest step between two pictures, in milliseconds of the stream.
-    widest_ms: u32,
-    steps_back: u32,
-}
-
-/// Watches until told to stop, or until the stream ends there.
-fn watch(url: &str) -> (tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<Result<Watch>>) {
-    let target: TargetUrl = url.parse().expect("a URL");
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let watching = tokio::spawn(async move {
-        let mut player = Player::connect(&target, Deadlines::default()).await?;
-        let mut watch = Watch { pictures: 0, widest_ms: 0, steps_back: 0 };
-        let mut last = None::<u32>;
-        loop {
-            let message = tokio::select! {
-                message = player.next() => message?,
-                _ = &mut stopped => return Ok(watch),
-            };
-            // FLV 10.1 §E.4.3.1: AVCPacketType 0 is a decoder configuration, not a picture.
-            if message.kind != MessageKind::Video || message.body.get(1) == Some(&0) {
-                continue;
-            }
-            watch.pictures += 1;
-            if let Some(last) = last {
-                let step = message.timestamp.wrapping_sub(last) as i32;
-                watch.steps_back += u32::from(step < 0);
-                watch.widest_ms = watch.widest_ms.max(step.max(0).unsigned_abs());
-            }
-            last = Some(message.timestamp);
-        }
-    });
-    (stop, watching)
-}
-
 /// Plays some seconds with ffmpeg, which must decode them without a word.
 async fn decodes(url: &str) {
-    let said = Ffmpeg::run(40.0, &["-i", url, "-t", "4", "-f", "null", "-"]).await.expect("ffmpeg plays it");
+    // In milliseconds, as they came: what ffmpeg takes for the frame rate after a short look is often wrong.
+    let as_it_came = ["-fps_mode:v", "passthrough", "-enc_time_base:v", "1:1000"];
+    let arguments = [&["-i", url, "-t", "4"][..], &as_it_came[..], &["-f", "null", "-"][..]].concat();
+    let said = Ffmpeg::run(40.0, &arguments).await.expect("ffmpeg plays it");
     assert_eq!(said.trim(), "", "every frame decodes");
 }
 
@@ -183,12 +112,12 @@ async fn a_target_sees_one_connection_and_rising_time_though_the_publisher_is_ki
     let (relay, official) = (Relay::start(), ingest());
     let recorder = Recorder::start(&relay, "rec-1", 1);
     let road = Road::to(official.rtmp).await;
-    let stream = start(&relay, "live/room", &[road.url(SECRET)]).await;
+    let stream = start(&relay, "live/room", &[road.url(&format!("live/{SECRET}"))]).await;
     eventually(30.0, "it is live", || live(&relay, &stream)).await;
     let at_target = format!("live/{SECRET}");
     eventually(15.0, "it arrives", || official.live(&at_target)).await;
     decodes(&official.rtmp_url(&at_target)).await;
-    let (stop, watching) = watch(&official.rtmp_url(&at_target));
+    let watch = Watch::start(&official.rtmp_url(&at_target));
     let before = official.claim(&at_target).await.expect("the target's own claim");
 
     let worker = descendants(recorder.process.pid());
@@ -214,8 +143,7 @@ async fn a_target_sees_one_connection_and_rising_time_though_the_publisher_is_ki
     assert_eq!((row.reconnects, row.detail.as_deref()), (0, None));
     assert!(row.bytes > 100_000 && row.lag_ms < 1_000, "{row:?}");
     decodes(&official.rtmp_url(&at_target)).await;
-    let _ = stop.send(());
-    let seen_there = watching.await.expect("no panic").expect("the player was never cut off");
+    let seen_there = watch.end().await.expect("the player was never cut off");
     assert_eq!(seen_there.steps_back, 0, "time only rises");
     assert!(seen_there.pictures > 100, "{} pictures", seen_there.pictures);
     println!("the target saw a gap of {} ms", seen_there.widest_ms);
@@ -291,7 +219,7 @@ async fn a_target_that_is_down_is_tried_again_while_hls_and_the_other_target_do_
     assert!(failed.detail.as_deref().is_some_and(|text| text.contains("refused")), "{failed:?}");
     assert_eq!(failed.url, format!("rtmp://127.0.0.1:{port}/app/…"));
 
-    let (stop, watching) = watch(&good);
+    let watch = Watch::start(&good);
     eventually(15.0, "HLS plays", || async {
         let playlist = relay.hls_url("live/room").replace("index.m3u8", "media.m3u8");
         let playlist = text(&playlist).await?;
@@ -316,8 +244,7 @@ async fn a_target_that_is_down_is_tried_again_while_hls_and_the_other_target_do_
     let said = Ffmpeg::run(30.0, &["-i", copy_name, "-f", "null", "-"]).await.expect("it decodes");
     assert_eq!(said.trim(), "", "every frame decodes");
 
-    let _ = stop.send(());
-    let beside = watching.await.expect("no panic").expect("the player was never cut off");
+    let beside = watch.end().await.expect("the player was never cut off");
     assert!(beside.widest_ms < 200 && beside.steps_back == 0, "a gap of {} ms", beside.widest_ms);
     assert_eq!(seen(&official).await.expect("figures"), (1.0, 0.0));
 }
@@ -372,56 +299,14 @@ async fn after_a_crash_of_the_relay_its_streams_are_pushed_again() {
     assert_eq!(seen(&official).await.expect("figures"), (2.0, 0.0), "one before the crash, one after");
 }
 
-/// nginx with its RTMP module, and its figures by HTTP.
-struct Nginx {
-    _process: Process,
-    rtmp: u16,
-    http: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Nginx {
-    async fn start() -> Self {
-        let folder = scratch();
-        let free =
-            || std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
-        let (rtmp, http) = (free().port(), free().port());
-        let path = folder.path().display();
-        let configuration = format!(
-            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
-             user root; worker_processes 1; daemon off; pid {path}/pid; error_log stderr;\n\
-             events {{ worker_connections 128; }}\n\
-             rtmp {{ server {{ listen 127.0.0.1:{rtmp}; application live {{ live on; }} }} }}\n\
-             http {{ access_log off; client_body_temp_path {path}/a; proxy_temp_path {path}/b;\n\
-             fastcgi_temp_path {path}/c; uwsgi_temp_path {path}/d; scgi_temp_path {path}/e;\n\
-             server {{ listen 127.0.0.1:{http}; location / {{ rtmp_stat all; }} }} }}\n"
-        );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, configuration).expect("a file");
-        let process = Process::start("/usr/sbin/nginx", |command| {
-            command.arg("-c").arg(&file);
-        });
-        let nginx = Self { _process: process.expect("nginx is installed"), rtmp, http, _folder: folder };
-        eventually(10.0, "nginx is up", || nginx.accepted()).await;
-        nginx
-    }
-
-    /// How many RTMP connections it has accepted since it was started.
-    async fn accepted(&self) -> Result<u32> {
-        let text = text(&format!("http://127.0.0.1:{}/", self.http)).await?;
-        let count = text.split("<naccepted>").nth(1).and_then(|rest| rest.split('<').next());
-        Ok(count.context("a count")?.parse()?)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_refused_publishers_beside_a_stream_open_no_connection_to_its_targets() {
     let (relay, official) = (Relay::start(), ingest());
     let _recorder = Recorder::start(&relay, "rec-1", 1);
     let nginx = Nginx::start().await;
     let road = Road::to(official.rtmp).await;
-    let at_nginx = format!("rtmp://127.0.0.1:{}/live/{SECRET}", nginx.rtmp);
-    let stream = start(&relay, "live/room", &[road.url("room"), at_nginx.clone()]).await;
+    let at_nginx = nginx.rtmp_url(SECRET);
+    let stream = start(&relay, "live/room", &[road.url("live/room"), at_nginx.clone()]).await;
     eventually(40.0, "both targets are pushed to", || async {
         live(&relay, &stream).await?;
         targets_in(&relay, &stream, TargetState::Pushing).await
@@ -429,7 +314,7 @@ async fn sixty_refused_publishers_beside_a_stream_open_no_connection_to_its_targ
     .await;
     eventually(10.0, "it arrives", || official.live("live/room")).await;
     decodes(&at_nginx).await;
-    let (stop, watching) = watch(&official.rtmp_url("live/room"));
+    let watch = Watch::start(&official.rtmp_url("live/room"));
     let before = (road.connections(), nginx.accepted().await.expect("figures"));
 
     let contested: TargetUrl = relay.rtmp_url("live/room").parse().expect("a URL");
@@ -443,8 +328,7 @@ async fn sixty_refused_publishers_beside_a_stream_open_no_connection_to_its_targ
         assert!(refused.await.expect("no panic"), "each is refused");
     }
     tokio::time::sleep(Duration::from_secs(3)).await; // three more seconds to be watched, not waited for
-    let _ = stop.send(());
-    let beside = watching.await.expect("no panic").expect("the player was never cut off");
+    let beside = watch.end().await.expect("the player was never cut off");
     assert!(beside.pictures > 80, "{} pictures", beside.pictures);
     assert!(beside.widest_ms < 100 && beside.steps_back == 0, "a gap of {} ms", beside.widest_ms);
     assert_eq!(road.connections(), 1, "one connection to the one target");

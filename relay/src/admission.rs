@@ -1,23 +1,29 @@
 //! Who may publish where, decided before anything else happens.
 //!
-//! The order is fixed: parse the name, apply the application's rule, check the grant, take the claim; only an admitted
-//! publisher gets a broadcast and its outputs. A refused one leaves a log line, a counter and a row in the claim's
+//! The order is fixed: parse the name, apply the application's rule, check the grant, take the claim, ask the hooks; only
+//! an admitted publisher gets a broadcast and its outputs. A refused one leaves a log line, a counter and a row in the claim's
 //! list of refusals, nothing else.
 
+mod play;
+mod vetting;
+
+pub use play::{PlayAdmitted, PlayAttempt};
+
+use crate::access::{AccessRules, Asker, Denied, Named, PublishRight, Query};
 use crate::claim_desk::{self, ClaimDesk, HolderOrder};
-use crate::config::{Publish, RelayConfig};
 use crate::grant::{Grant, GrantError, GrantKey};
+use crate::hooks::{ClientWords, Hooks, Redirect, Visit};
 use crate::hub::{Broadcast, Hub, WriteError};
 use crate::metrics::RefusedFor;
 use crate::output::Outputs;
+use crate::push::PublicationPushes;
 use crate::{clock, hub};
 use claims::{ClaimId, ClaimKey, FencingToken, Holder, Label};
 use media::StreamUrl;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
-use url::form_urlencoded;
 use uuid::Uuid;
 
 /// What a peer sent with `publish`.
@@ -31,6 +37,8 @@ pub struct PublishAttempt {
     pub peer: Option<SocketAddr>,
     /// Its connection.
     pub connection: Uuid,
+    /// What it said about itself.
+    pub client: ClientWords,
 }
 
 /// Why a publisher is turned away.
@@ -56,6 +64,8 @@ pub struct Admitted {
     pub broadcast: Arc<Broadcast>,
     /// What the desk tells it.
     pub orders: mpsc::Receiver<HolderOrder>,
+    /// What hooks know of it; dropping it tells them of its end.
+    pub visit: Visit,
 }
 
 /// The right to write, held by one connection.
@@ -93,11 +103,15 @@ impl Drop for HeldClaim {
 #[derive(Clone)]
 pub struct Admission {
     /// The applications' rules.
-    pub config: Arc<RelayConfig>,
+    pub access: AccessRules,
     /// What grants are signed with.
     pub grants: GrantKey,
     /// Who holds which claim.
     pub desk: ClaimDesk,
+    /// Who is asked about publishers and players.
+    pub hooks: Hooks,
+    /// Where publications are pushed.
+    pub pushes: PublicationPushes,
 }
 
 impl Admission {
@@ -113,58 +127,76 @@ impl Admission {
     ) -> Result<Admitted, Refused> {
         let url = StreamUrl::from_rtmp(&attempt.app, &attempt.name)
             .map_err(|error| Refused::new(RefusedFor::Name, format!("Bad stream name: {error}")))?;
-        let (holder, under) = self.authenticate(&attempt, &url).await?;
+        let named = self.access.named(url); // from here on the name is public
+        let url = named.url.clone();
+        let query = Query::of(&attempt.app, &attempt.name);
+        let (holder, under) = self.authenticate(&attempt, named, &query).await?;
         if hub.find(&url).is_none() && hub.all().len() >= hub::BROADCASTS_MAX {
             return Err(Refused::new(
                 RefusedFor::Unavailable,
                 "This relay carries as many streams as it can",
             ));
         }
-        let key = ClaimKey::Ingest(url.clone());
         let keyframe_seconds = holder.stream_id.map(|_| KEYFRAME_SECONDS);
+        let claimed = self.claim(&url, &holder, under).await?;
+        // From here on the claim is ours; whatever fails below gives it back by dropping this.
+        let vetted = self.vet(attempt, url, &query, holder, under, claimed).await?;
+        let vetting::Vetted { url, claim, orders, visit, redirect } = vetted;
+        let token = claim.token;
+        let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
+        let by_hook = match redirect {
+            Some(Redirect::Push(target)) => Some(target),
+            Some(Redirect::Rename(_)) | None => None,
+        };
+        self.pushes.begin(&url, token.get(), by_hook);
+        if claim.liveness.is_fenced() {
+            // The claim ended while the broadcast was prepared, and its end found nothing to end.
+            hub.end(&url, token.get());
+            self.pushes.end(&url, token.get());
+            return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
+        }
+        Ok(Admitted { claim, broadcast, orders, visit })
+    }
+
+    async fn claim(
+        &self,
+        url: &StreamUrl,
+        holder: &Holder,
+        under: Option<ClaimId>,
+    ) -> Result<(HeldClaim, mpsc::Receiver<HolderOrder>), Refused> {
+        let key = ClaimKey::Ingest(url.clone());
         let granted = match under {
-            Some(claim) => self.desk.publish_under(claim, key, holder).await,
-            None => self.desk.publish(key, holder).await,
+            Some(claim) => self.desk.publish_under(claim, key, holder.clone()).await,
+            None => self.desk.publish(key, holder.clone()).await,
         };
         let granted = granted.map_err(|refused| {
             let reason = if refused.is_unavailable() { RefusedFor::Unavailable } else { RefusedFor::Held };
             Refused::new(reason, refused.description())
         })?;
-        let token = granted.token;
-        // From here on the claim is ours; whatever fails below gives it back by dropping this.
-        let claim = HeldClaim { token, desk: self.desk.clone(), liveness: granted.liveness };
-        let broadcast = open_broadcast(hub, outputs, &url, token.get(), keyframe_seconds).await?;
-        if claim.liveness.is_fenced() {
-            // The claim ended while the broadcast was prepared, and its end found nothing to end.
-            hub.end(&url, token.get());
-            return Err(Refused::new(RefusedFor::Held, "This publication has ended before it began"));
-        }
-        Ok(Admitted { claim, broadcast, orders: granted.orders })
+        let claim = HeldClaim { token: granted.token, desk: self.desk.clone(), liveness: granted.liveness };
+        Ok((claim, granted.orders))
     }
 
-    async fn authenticate(&self, attempt: &PublishAttempt, url: &StreamUrl) -> Result<Identity, Refused> {
-        let query = Query::of(attempt);
+    async fn authenticate(
+        &self,
+        attempt: &PublishAttempt,
+        named: Named,
+        query: &Query,
+    ) -> Result<Identity, Refused> {
+        let Named { url, by } = named;
+        let denied = |Denied(why)| Refused::new(RefusedFor::Access, why);
+        let address = attempt.peer.map(|peer| peer.ip().to_canonical());
+        self.access.may_publish_from(url.app(), address).map_err(denied)?;
         if let Some(text) = query.get("grant") {
-            return self.holder_by_grant(text, &query, url).await;
+            return self.holder_by_grant(text, query, &url).await;
         }
-        let local = attempt.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        let allowed = match self.config.publish_rule(url.app()) {
-            Publish::Open => true,
-            Publish::Local => local,
-            Publish::Grant => false,
+        let asker = Asker { url: &url, query, address };
+        let right = self.access.may_publish(asker, by).map_err(denied)?;
+        let holder = match right {
+            PublishRight::Token(label) => holder_by_token(url.app(), &label, query),
+            PublishRight::Anonymous => stranger(attempt.connection, address),
         };
-        if !allowed {
-            let why = "Publishing here needs a grant: ask the API for a publish URL";
-            return Err(Refused::new(RefusedFor::Access, why));
-        }
-        // Nobody has proved who it is, so nobody can come back as the same: each connection is a holder of its own,
-        // and takes over only from one that is dead.
-        let id = attempt.connection.simple().to_string();
-        let holder = Holder::anonymous(Label::new(&format!("encoder {}", &id[..8])));
-        // Never shown to anybody: repeated refusals of one address are answered later and later.
-        let address =
-            attempt.peer.map_or_else(|| "?".to_owned(), |peer| peer.ip().to_canonical().to_string());
-        Ok((Holder { principal: format!("anonymous at {address}"), ..holder }, None))
+        Ok((holder, None))
     }
 
     async fn holder_by_grant(&self, text: &str, query: &Query, url: &StreamUrl) -> Result<Identity, Refused> {
@@ -219,36 +251,23 @@ async fn open_broadcast(
 /// Who asks, and the claim that its grant names.
 type Identity = (Holder, Option<ClaimId>);
 
-/// The parameters of a publish URL, wherever the client put them.
-struct Query(Vec<(String, String)>);
+/// The longest instance that a publisher may name, in bytes.
+const INSTANCE_BYTES_MAX: usize = 64;
 
-/// How many parameters are looked at; further ones are ignored.
-const PARAMETERS_MAX: usize = 32;
-
-impl Query {
-    fn of(attempt: &PublishAttempt) -> Self {
-        let queries =
-            [&attempt.app, &attempt.name].into_iter().filter_map(|part| Some(part.split_once('?')?.1));
-        let pairs = queries.flat_map(|query| form_urlencoded::parse(query.as_bytes()));
-        Self(pairs.take(PARAMETERS_MAX).map(|(key, value)| (key.into_owned(), value.into_owned())).collect())
-    }
-
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-    }
+/// Its token says who it is; which of that one's publishers, it may say itself. Without, it never counts as one that
+/// came back: two encoders may well have the same token.
+fn holder_by_token(app: &str, label: &str, query: &Query) -> Holder {
+    let instance = query.get("instance").filter(|text| !text.is_empty() && text.len() <= INSTANCE_BYTES_MAX);
+    let holder = Holder::anonymous(Label::new(label));
+    Holder { principal: format!("{app} token {label}"), instance: instance.map(str::to_owned), ..holder }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_grant_is_found_wherever_the_client_put_its_query() {
-        for (app, name) in [("live", "room?grant=g&incarnation=2"), ("live?grant=g&incarnation=2", "room")] {
-            let attempt =
-                PublishAttempt { app: app.into(), name: name.into(), peer: None, connection: Uuid::nil() };
-            let query = Query::of(&attempt);
-            assert_eq!((query.get("grant"), query.get("incarnation")), (Some("g"), Some("2")));
-        }
-    }
+/// Nobody has proved who it is, so nobody can come back as the same: each connection is a holder of its own, and takes
+/// over only from one that is dead.
+fn stranger(connection: Uuid, address: Option<IpAddr>) -> Holder {
+    let id = connection.simple().to_string();
+    let holder = Holder::anonymous(Label::new(&format!("encoder {}", &id[..8])));
+    // Never shown to anybody: repeated refusals of one address are answered later and later.
+    let address = address.map_or_else(|| "?".to_owned(), |address| address.to_string());
+    Holder { principal: format!("anonymous at {address}"), ..holder }
 }

@@ -3,20 +3,24 @@
 pub(crate) mod follow;
 mod sampler;
 
+use crate::access::{AccessRules, Crowd};
 use crate::admission::Admission;
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
 use crate::config::RelayConfig;
 use crate::events::Events;
 use crate::health::Health;
+use crate::hooks::{self, Hooks};
 use crate::http_api::{self, Api};
+use crate::http_server::Door;
 use crate::hub::{BROADCASTS_MAX, Hub};
 use crate::metrics::Metrics;
 use crate::output::Outputs;
-use crate::push::{self, Pushes};
-use crate::rtmp_server::RtmpServer;
+use crate::push::{self, PublicationPushes, Pushes};
+use crate::rtmp_server::{RtmpServer, Security};
 use crate::store::Store;
 use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
+use crate::tls::{Certificates, Reload};
 use crate::views::Views;
 use crate::{clock, health, http_server, pages};
 use ::claims::{Rules, Timing};
@@ -26,10 +30,12 @@ use axum::http::header;
 use axum::routing::get;
 use follow::follow;
 use hls::{Limits, Origin};
+use rtmp::io::{Deadlines, Dialer, Trust};
 use sampler::Sampler;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -39,6 +45,14 @@ pub(crate) struct Doors {
     pub(crate) rtmp: TcpListener,
     pub(crate) http: TcpListener,
     pub(crate) admin: Option<TcpListener>,
+    pub(crate) secure: Option<SecureDoors>,
+}
+
+/// The doors under TLS.
+pub(crate) struct SecureDoors {
+    pub(crate) rtmps: TcpListener,
+    pub(crate) https: TcpListener,
+    pub(crate) certificates: Arc<Certificates>,
 }
 
 /// What runs, to be waited for.
@@ -81,12 +95,15 @@ pub(crate) async fn open_store(config: &RelayConfig) -> Result<Store> {
 /// Starts every part; each ends when `stop` is cancelled.
 pub(crate) async fn start(
     config: Arc<RelayConfig>,
+    push_rules: push::Rules,
     store: Store,
     doors: Doors,
+    trust: Trust,
     stop: CancellationToken,
 ) -> Result<Parts> {
     let rtmp_address = doors.rtmp.local_addr().context("the RTMP socket has no address")?;
     let grants = store.grant_key().await.context("read the grants' key")?;
+    let push_seed = store.push_seed().await.context("read the pushes' seed")?;
     let tokens = Tokens::new(store.tokens().await.context("read the tokens")?);
     let (desk, desk_task) =
         ClaimDesk::load(store.clone(), rules(&config)).await.context("read the claims")?;
@@ -106,17 +123,35 @@ pub(crate) async fn start(
         tasks: users.clone(),
         stop: stop.clone(),
     };
-    let admission = Admission { config: config.clone(), grants: grants.clone(), desk: desk.clone() };
     let told_address = RtmpAddress::new(config.rtmp.advertise.clone(), rtmp_address);
-    let claims = Arc::new(DeskClaims::new(desk.clone(), grants, told_address.clone()));
+    let claims = Arc::new(DeskClaims::new(desk.clone(), grants.clone(), told_address.clone()));
     let pushes = Pushes::new(push::Parts {
         desk: desk.clone(),
         hub: hub.clone(),
+        rules: push_rules,
         events: events.clone(),
+        dialer: Dialer::new(Deadlines::default(), trust),
         metrics: metrics.clone(),
         tasks: users.clone(),
         stop: stop.clone(),
     });
+    let hooks = Hooks::start(hooks::Parts {
+        apps: &config.app,
+        hub: hub.clone(),
+        figures: metrics.hooks.clone(),
+        tasks: users.clone(),
+        stop: stop.clone(),
+    })
+    .context("make the hooks' HTTP client")?;
+    let publication_pushes = PublicationPushes::new(&config.app, push_seed, Arc::new(pushes.clone()));
+    users.spawn(publication_pushes.clone().follow(desk.clone(), stop.clone()));
+    let admission = Admission {
+        access: AccessRules::new(&config.app),
+        grants: grants.clone(),
+        desk: desk.clone(),
+        hooks,
+        pushes: publication_pushes,
+    };
     let (streams, reconciler) = Reconciler::load(streams::Parts {
         claims: claims.clone(),
         documents: Arc::new(store.clone()),
@@ -149,8 +184,12 @@ pub(crate) async fn start(
         token_store: Arc::new(store.clone()),
         guard: Guard::new(&config.http.hosts),
     };
-    let health =
-        Arc::new(Health { rtmp: rtmp_address, store: store.clone(), data: config.data.path.clone() });
+    let health = Arc::new(Health {
+        rtmp: rtmp_address,
+        store: store.clone(),
+        data: config.data.path.clone(),
+        certificates: doors.secure.as_ref().map(|secure| secure.certificates.clone()),
+    });
     let frame_ancestors = &config.http.frame_ancestors;
     let playback = Router::new()
         .nest("/hls", hls::http::router(origin, clock::now))
@@ -158,29 +197,37 @@ pub(crate) async fn start(
         .merge(health::router(health.clone()));
     let desk_pages = pages::operator(frame_ancestors).merge(metrics_router(metrics.clone()));
     let connections = config.http.connections_max;
-    match doors.admin {
+    let public = match doors.admin {
         Some(admin) => {
             let public = playback.clone().merge(http_api::public_router(api.clone()));
             // Everything of the public side, too: the operator page links to widgets and playlists.
             let private = playback.merge(http_api::router(api)).merge(desk_pages);
-            users.spawn(http_server::serve(doors.http, public, connections, stop.clone()));
-            users.spawn(http_server::serve(admin, private, connections, stop.clone()));
+            users.spawn(http_server::serve(Door::plain(admin), private, connections, stop.clone()));
+            public
         }
-        None => {
-            let all = playback.merge(http_api::router(api)).merge(desk_pages);
-            users.spawn(http_server::serve(doors.http, all, connections, stop.clone()));
-        }
-    }
+        None => playback.merge(http_api::router(api)).merge(desk_pages),
+    };
+    users.spawn(http_server::serve(Door::plain(doors.http), public.clone(), connections, stop.clone()));
 
     let rtmp = Arc::new(RtmpServer {
         hub,
         admission,
         outputs,
-        metrics,
+        metrics: metrics.clone(),
         player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
-        connections_max: config.rtmp.connections_max,
+        places: Arc::new(Semaphore::new(config.rtmp.connections_max)),
+        limits: config.rtmp.wire_limits(),
+        crowd: Crowd::new(config.rtmp.crowd_limits()),
     });
-    users.spawn(rtmp.serve(doors.rtmp, stop));
+    users.spawn(rtmp.clone().serve(doors.rtmp, Security::Plain, stop.clone()));
+    if let Some(SecureDoors { rtmps, https, certificates }) = doors.secure {
+        let security = Security::Tls(certificates.rtmps().context("set up RTMPS")?);
+        users.spawn(rtmp.serve(rtmps, security, stop.clone()));
+        let config = certificates.https().context("set up HTTPS")?;
+        let https = Door::secure(https, config, metrics.tls_handshakes_failed.clone());
+        users.spawn(http_server::serve(https, public, connections, stop.clone()));
+        users.spawn(Reload { certificates, metrics }.run(stop));
+    }
     Ok(Parts { users, desk: desk_handle, stop_desk, store, tokens })
 }
 

@@ -8,14 +8,18 @@ mod claims;
 mod data;
 mod hls;
 mod http;
+mod push_template;
 mod rtmp;
+mod tls;
 
-pub use app::{App, Publish};
+pub use app::{App, OnError, Play, Publish, PushGap};
 pub use claims::Claims;
 pub use data::{Data, StoreConfig};
 pub use hls::Hls;
 pub use http::Http;
+pub use push_template::PushTemplate;
 pub use rtmp::Rtmp;
+pub use tls::{Https, PairFiles, Rtmps, Tls};
 
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,6 +37,12 @@ pub struct RelayConfig {
     pub rtmp: Rtmp,
     /// Pages, API and playback.
     pub http: Http,
+    /// The relay's certificate, and whose certificates it believes.
+    pub tls: Tls,
+    /// RTMP under TLS.
+    pub rtmps: Rtmps,
+    /// HTTP under TLS.
+    pub https: Https,
     /// Where files are kept.
     pub data: Data,
     /// Where claims and streams are kept.
@@ -46,13 +56,13 @@ pub struct RelayConfig {
 }
 
 impl RelayConfig {
-    /// The rule for who may publish to an application.
-    #[must_use]
-    pub fn publish_rule(&self, app: &str) -> Publish {
-        self.app
-            .iter()
-            .find(|rule| rule.name == app || rule.name == "*")
-            .map_or(Publish::Local, |rule| rule.publish)
+    /// Whether its values go together, as far as that shows without opening anything.
+    ///
+    /// # Errors
+    /// [`ConfigError`](::config::ConfigError) with the key and the fix.
+    pub fn check(&self) -> Result<(), ::config::ConfigError> {
+        self.rtmp.check()?;
+        self.app.iter().enumerate().try_for_each(|(at, app)| app.check(at))
     }
 
     /// The embedded store's file.

@@ -1,9 +1,10 @@
 //! Whether the relay is alive, and whether it can do its work.
 //!
 //! `/healthz` answers as long as the process turns; `/readyz` tries the write path: the RTMP listener is open, the
-//! store takes a write, the data folder has room.
+//! store takes a write, the data folder has room. How the certificate is stands there too, without deciding.
 
 use crate::store::Store;
+use crate::tls::Certificates;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -28,6 +29,8 @@ pub struct Health {
     pub store: Store,
     /// The data folder.
     pub data: PathBuf,
+    /// The certificate, if there is one. It does not decide about readiness: the doors that need none work on.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 #[derive(Serialize)]
@@ -49,12 +52,15 @@ pub fn router(health: Arc<Health>) -> Router {
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> Response {
-    let checks = vec![
+    let mut checks = vec![
         check("ingest", health.ingest()).await,
         check("store", health.store()).await,
         check("disk", health.disk()).await,
     ];
     let ready = checks.iter().all(|check| check.ok);
+    if let Some(certificates) = &health.certificates {
+        checks.push(check("certificate", async { certificates.health() }).await);
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks })).into_response()
 }

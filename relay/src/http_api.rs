@@ -27,7 +27,7 @@ use api::streams::BroadcastView;
 use api::targets::TargetView;
 use api::{Problem, ProblemCode};
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use media::StreamUrl;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -119,11 +119,13 @@ impl Shared {
 
 /// Every route of the API: method and path. The description must have them all, and the router no others.
 #[cfg(test)]
-const ROUTES: [(&str, &str); 24] = [
+const ROUTES: [(&str, &str); 26] = [
     ("get", "/streams"),
     ("post", "/streams"),
     ("get", "/streams/{id}"),
     ("delete", "/streams/{id}"),
+    ("post", "/streams/{id}/targets"),
+    ("delete", "/streams/{id}/targets/{index}"),
     ("get", "/claims"),
     ("post", "/claims"),
     ("get", "/claims/events"),
@@ -152,6 +154,8 @@ pub fn router(api: Api) -> Router {
     let v1 = Router::new()
         .route("/streams", get(streams::list).post(streams::start))
         .route("/streams/{id}", get(streams::show).delete(streams::stop))
+        .route("/streams/{id}/targets", post(streams::add_target))
+        .route("/streams/{id}/targets/{index}", delete(streams::remove_target))
         .route("/claims", get(claims::list).post(claims::request))
         .route("/claims/events", get(claims::history))
         .route("/claims/block", post(claims::block))

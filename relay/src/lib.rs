@@ -4,6 +4,7 @@
 //! data plane (ingest, hub, outputs) never waits for the control plane (streams, recorders, API): a claim is decided
 //! before the first byte of media is read, and from then on only a shared flag is looked at.
 
+pub mod access;
 pub mod admission;
 mod assembly;
 pub mod auth;
@@ -11,9 +12,11 @@ pub mod claim_desk;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod endpoint;
 pub mod events;
 pub mod grant;
 pub mod health;
+pub mod hooks;
 pub mod http_api;
 pub mod http_server;
 pub mod hub;
@@ -27,5 +30,6 @@ pub mod serve;
 pub mod status;
 pub mod store;
 pub mod streams;
+pub mod tls;
 pub mod up;
 pub mod views;

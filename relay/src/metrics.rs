@@ -2,13 +2,16 @@
 //!
 //! Labels have few values: never a stream's name, an address or a token.
 
+use crate::access::TooMany;
+use crate::hooks::HookFigures;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Why a publisher was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -21,6 +24,8 @@ pub enum RefusedFor {
     Grant,
     /// Another holds the claim.
     Held,
+    /// Its application's hook said no, or nothing.
+    Hook,
     /// The relay is full, draining, or its store is out of reach.
     Unavailable,
 }
@@ -32,11 +37,34 @@ pub struct Reason {
     pub reason: RefusedFor,
 }
 
+/// A label of [`Metrics::address_refused`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Bound {
+    /// Which bound an address had reached.
+    pub bound: TooMany,
+}
+
 /// A label of [`Metrics::pushes`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PushState {
     /// As in the API.
     pub state: &'static str,
+}
+
+/// What became of a certificate that was read anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ReloadOutcome {
+    /// It is in use.
+    Taken,
+    /// It cannot be used; the one before stays.
+    Refused,
+}
+
+/// A label of [`Metrics::tls_reloads`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Reload {
+    /// How it ended.
+    pub outcome: ReloadOutcome,
 }
 
 /// All figures.
@@ -46,6 +74,8 @@ pub struct Metrics {
     pub rtmp_connections: Gauge,
     /// RTMP connections closed at once because there were too many.
     pub rtmp_connections_refused: Counter,
+    /// RTMP connections and attempts to publish refused because one address had too many.
+    pub address_refused: Family<Bound, Counter>,
     /// RTMP connections ended because of what the peer sent.
     pub rtmp_protocol_errors: Counter,
     /// Bytes read from publishers and players.
@@ -66,10 +96,24 @@ pub struct Metrics {
     pub push_sent: Counter,
     /// Connections to targets that were made anew.
     pub push_reconnects: Counter,
+    /// Connections to targets that could not be made, or broke.
+    pub push_failures: Counter,
+    /// The largest lag of all pushes now, in seconds.
+    pub push_lag: Gauge<f64, AtomicU64>,
     /// Pushes set forward to a keyframe because their target lagged.
     pub push_skips: Counter,
+    /// Gaps of streams through which connections to targets were kept.
+    pub push_gaps: Counter,
     /// Pushes now, by state.
     pub pushes: Family<PushState, Gauge>,
+    /// Connections that did not get through their TLS handshake.
+    pub tls_handshakes_failed: Counter,
+    /// Certificates read anew.
+    pub tls_reloads: Family<Reload, Counter>,
+    /// Until when the certificate in use is good, in seconds since 1970; 0 without one.
+    pub tls_not_after: Gauge,
+    /// 1 while the pair in the files cannot be used and an older one is.
+    pub tls_pair_refused: Gauge,
     /// Broadcasts now.
     pub broadcasts: Gauge,
     /// Broadcasts in which media arrived within the last two seconds.
@@ -82,6 +126,8 @@ pub struct Metrics {
     pub streams: Gauge,
     /// Claims now.
     pub claims: Gauge,
+    /// Calls of hooks.
+    pub hooks: Arc<HookFigures>,
     /// Recorders connected now.
     pub recorders: Gauge,
     /// Places for further streams on connected recorders.
@@ -121,6 +167,8 @@ impl Metrics {
         let rtmp_connections: Gauge = figure!("rtmp_connections", "RTMP connections now");
         let rtmp_connections_refused: Counter =
             figure!("rtmp_connections_refused", "RTMP connections closed because there were too many");
+        let address_refused: Family<Bound, Counter> =
+            figure!("rtmp_address_refused", "RTMP connections and attempts refused by a bound per address");
         let rtmp_protocol_errors: Counter =
             figure!("rtmp_protocol_errors", "RTMP connections ended because of what the peer sent");
         let rtmp_received: Counter = figure!("rtmp_received", "Bytes read from RTMP peers", Unit::Bytes);
@@ -133,8 +181,24 @@ impl Metrics {
         let player_skips: Counter = figure!("player_skips", "RTMP players set forward because they lagged");
         let push_sent: Counter = figure!("push_sent", "Media bytes taken by targets", Unit::Bytes);
         let push_reconnects: Counter = figure!("push_reconnects", "Connections to targets made anew");
+        let push_failures: Counter =
+            figure!("push_failures", "Connections to targets that could not be made, or broke");
+        let push_lag: Gauge<f64, AtomicU64> =
+            figure!("push_lag", "How far the target that is most behind is behind its stream", Unit::Seconds);
         let push_skips: Counter = figure!("push_skips", "Pushes set forward because their target lagged");
+        let push_gaps: Counter =
+            figure!("push_gaps", "Gaps of streams through which connections to targets were kept");
         let pushes: Family<PushState, Gauge> = figure!("pushes", "Pushes to targets now, by state");
+        let tls_handshakes_failed: Counter =
+            figure!("tls_handshakes_failed", "Connections that did not get through their TLS handshake");
+        let tls_reloads: Family<Reload, Counter> = figure!("tls_reloads", "Certificates read anew");
+        let tls_not_after: Gauge = figure!(
+            "tls_certificate_not_after",
+            "Until when the certificate in use is good, since 1970",
+            Unit::Seconds
+        );
+        let tls_pair_refused: Gauge =
+            figure!("tls_pair_refused", "1 while the pair in the files cannot be used and an older one is");
         let broadcasts: Gauge = figure!("broadcasts", "Broadcasts now");
         let broadcasts_live: Gauge =
             figure!("broadcasts_live", "Broadcasts with media in the last two seconds");
@@ -145,10 +209,13 @@ impl Metrics {
         let recorders: Gauge = figure!("recorders", "Recorders connected now");
         let recorder_spares: Gauge =
             figure!("recorder_spares", "Places for further streams on connected recorders");
+        let hooks = Arc::new(HookFigures::register(&mut registry));
         Self {
             registry: Mutex::new(registry),
+            hooks,
             rtmp_connections,
             rtmp_connections_refused,
+            address_refused,
             rtmp_protocol_errors,
             rtmp_received,
             rtmp_sent,
@@ -159,8 +226,15 @@ impl Metrics {
             player_skips,
             push_sent,
             push_reconnects,
+            push_failures,
+            push_lag,
             push_skips,
+            push_gaps,
             pushes,
+            tls_handshakes_failed,
+            tls_reloads,
+            tls_not_after,
+            tls_pair_refused,
             broadcasts,
             broadcasts_live,
             rtmp_players,
@@ -175,6 +249,11 @@ impl Metrics {
     /// Counts one refusal.
     pub fn refuse(&self, reason: RefusedFor) {
         self.publish_refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts one certificate that was read anew.
+    pub fn reload(&self, outcome: ReloadOutcome) {
+        self.tls_reloads.get_or_create(&Reload { outcome }).inc();
     }
 
     /// All figures in the OpenMetrics text format.

@@ -6,9 +6,18 @@
 
 mod feed;
 mod machine;
+mod parameter_sets;
+mod publication;
+mod rules;
+mod silence;
+mod slate;
 mod status;
 mod task;
 mod words;
+
+pub use publication::PublicationPushes;
+pub(crate) use rules::LAG_MS_MAX;
+pub use rules::{Rules, RulesError};
 
 use crate::claim_desk::ClaimDesk;
 use crate::clock;
@@ -20,6 +29,7 @@ use api::events::Event;
 use api::targets::{TargetState, TargetView};
 use claims::Holder;
 use media::{StreamUrl, TargetKey};
+use rtmp::io::Dialer;
 use status::Status;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +50,12 @@ pub struct Parts {
     pub desk: ClaimDesk,
     /// Where streams are read.
     pub hub: Hub,
+    /// How they behave.
+    pub rules: Rules,
     /// Who is told of changes.
     pub events: Events,
+    /// How targets are connected to.
+    pub dialer: Dialer,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The pushes' tasks.
@@ -68,6 +82,8 @@ struct Table {
 
 /// One push.
 struct Push {
+    /// Its number among the targets of its stream.
+    number: u32,
     status: Arc<Status>,
     written_since: watch::Sender<Option<u64>>,
     stop: CancellationToken,
@@ -100,8 +116,7 @@ impl Pushes {
     }
 
     fn views(&self, pushes: &[Push]) -> Vec<TargetView> {
-        let numbered = (0_u32..).zip(pushes);
-        numbered.map(|(index, push)| self.view(index, &push.status)).collect()
+        pushes.iter().map(|push| self.view(push.number, &push.status)).collect()
     }
 
     fn view(&self, index: u32, status: &Status) -> TargetView {
@@ -121,7 +136,14 @@ impl Pushes {
         }
     }
 
-    fn start(&self, stream: Uuid, order: &PushOrder, target: &media::TargetUrl, leaving: &[Push]) -> Push {
+    fn start(
+        &self,
+        stream: Uuid,
+        number: u32,
+        order: &PushOrder,
+        target: &media::TargetUrl,
+        leaving: &[Push],
+    ) -> Push {
         let holder =
             Holder { stream_id: Some(stream), ..Holder::new(PRINCIPAL, stream.to_string(), &order.label) };
         let name: StreamUrl = order.name.clone();
@@ -131,7 +153,7 @@ impl Pushes {
         let stop = self.parts.stop.child_token();
         let ended = CancellationToken::new();
         let before = leaving.iter().find(|push| push.is(stream, target.key())).map(|push| push.ended.clone());
-        let span = info_span!("push", %stream, url = %target);
+        let span = info_span!(parent: None, "push", %stream, url = %target);
         let task = Task::new(self.clone(), status.clone(), holder, since, stop.clone());
         let ends = ended.clone().drop_guard();
         let run = async move {
@@ -142,7 +164,7 @@ impl Pushes {
             task.run().await;
         };
         self.parts.tasks.spawn(run.instrument(span));
-        Push { status, written_since, stop, ended }
+        Push { number, status, written_since, stop, ended }
     }
 }
 
@@ -152,17 +174,20 @@ impl Port for Pushes {
         table.leaving.retain(|push| !push.ended.is_cancelled());
         let mut old = table.streams.remove(&stream).unwrap_or_default();
         if let Some(order) = order {
-            let mut pushes = Vec::with_capacity(order.targets.len());
-            for target in &order.targets {
+            let mut pushes = Vec::new();
+            for (number, target) in order.targets.iter() {
                 let key = target.url().key();
                 let same = old.iter().position(|push| push.is(stream, key));
                 match same {
                     Some(at) => {
-                        let push = old.remove(at);
+                        let push = Push { number, ..old.remove(at) };
                         push.written_since.send_replace(order.written_since);
                         pushes.push(push);
                     }
-                    None => pushes.push(self.start(stream, &order, target.url(), &table.leaving)),
+                    None => {
+                        let push = self.start(stream, number, &order, target.url(), &table.leaving);
+                        pushes.push(push);
+                    }
                 }
             }
             table.streams.insert(stream, pushes);

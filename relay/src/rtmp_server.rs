@@ -6,14 +6,19 @@
 
 mod connection;
 mod outbox;
+mod socket;
 
+pub use socket::Security;
+
+use crate::access::{Crowd, Place};
 use crate::admission::Admission;
 use crate::clock;
 use crate::hub::Hub;
-use crate::metrics::Metrics;
+use crate::metrics::{Bound, Metrics};
 use crate::output::Outputs;
 use connection::Connection;
 use prometheus_client::metrics::gauge::Gauge;
+use socket::Socket;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -38,14 +43,17 @@ pub struct RtmpServer {
     pub metrics: Arc<Metrics>,
     /// How far a player may lag, in milliseconds.
     pub player_lag_ms_max: i64,
-    /// How many connections at once; further ones are closed at once.
-    pub connections_max: usize,
+    /// Places for connections, of all listeners together; further ones are closed at once.
+    pub places: Arc<Semaphore>,
+    /// The bounds of one connection.
+    pub limits: rtmp::Limits,
+    /// How many connections one address may have.
+    pub crowd: Crowd,
 }
 
 impl RtmpServer {
     /// Accepts connections until told to stop, then closes them all and returns.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let places = Arc::new(Semaphore::new(self.connections_max));
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, security: Security, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -60,16 +68,27 @@ impl RtmpServer {
                     continue;
                 }
             };
-            let Ok(place) = places.clone().try_acquire_owned() else {
+            let Ok(place) = self.places.clone().try_acquire_owned() else {
                 self.metrics.rtmp_connections_refused.inc();
                 continue;
+            };
+            let at = match self.crowd.enter(peer.ip(), clock::now()) {
+                Ok(at) => at,
+                Err(bound) => {
+                    self.metrics.address_refused.get_or_create(&Bound { bound }).inc();
+                    debug!(%peer, ?bound, "a connection was refused: its address has too many");
+                    continue;
+                }
             };
             let id = Uuid::new_v4();
             let span = info_span!("rtmp", connection = %short(id), %peer);
             let server = self.clone();
-            let stop = stop.clone();
+            let (security, stop) = (security.clone(), stop.clone());
             let work = async move {
-                server.attend(socket, id, stop).await;
+                tokio::select! {
+                    () = server.attend(socket, security, id, at) => {}
+                    () = stop.cancelled() => {}
+                }
                 drop(place);
             };
             tasks.spawn(work.instrument(span));
@@ -78,17 +97,27 @@ impl RtmpServer {
         tasks.wait().await;
     }
 
-    async fn attend(self: Arc<Self>, socket: TcpStream, id: Uuid, stop: CancellationToken) {
+    async fn attend(self: Arc<Self>, socket: TcpStream, security: Security, id: Uuid, at: Place) {
         if let Err(error) = prepare(&socket) {
             debug!(%error, "the connection was gone before it began");
             return;
         }
         let _counted = Counted::new(self.metrics.rtmp_connections.clone());
-        let connection = Connection::new(self, socket, id, clock::now());
-        tokio::select! {
-            () = connection.run() => {}
-            () = stop.cancelled() => {}
-        }
+        let socket = match security {
+            Security::Plain => Socket::plain(socket),
+            Security::Tls(config) => {
+                let secured = tokio::time::timeout(TLS_HANDSHAKE, Socket::secure(socket, config)).await;
+                match secured.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+                    Ok(socket) => socket,
+                    Err(error) => {
+                        self.metrics.tls_handshakes_failed.inc();
+                        debug!(%error, "the connection could not be secured");
+                        return;
+                    }
+                }
+            }
+        };
+        Connection::new(self, socket, id, at, clock::now()).run().await;
     }
 }
 
@@ -108,6 +137,8 @@ impl Drop for Counted {
     }
 }
 
+/// How long a TLS handshake may take.
+const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long an unacknowledged byte may be under way before the kernel gives the connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
 

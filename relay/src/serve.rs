@@ -5,9 +5,11 @@
 //! then the claims that they leave behind are written, then the store closes. Nothing waits for streams to finish: they
 //! go on with the relay that follows. A second signal stops it at once.
 
-use crate::config::RelayConfig;
-use crate::{assembly, clock};
+use crate::config::{PairFiles, RelayConfig};
+use crate::tls::Certificates;
+use crate::{assembly, clock, push};
 use config::{ConfigError, Listen};
+use rtmp::io::Trust;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,12 +54,14 @@ impl Arguments {
             ("data.path", data),
         ];
         let overrides = flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-        config::load(config::Sources {
+        let loaded: RelayConfig = config::load(config::Sources {
             file: self.config.clone(),
             env: config::environment().into_iter().filter(|(name, _)| !is_the_recorders(name)),
             prefix: "SLUICE",
             overrides,
-        })
+        })?;
+        loaded.check()?;
+        Ok(loaded)
     }
 }
 
@@ -120,6 +124,8 @@ pub struct Running {
     pub http: SocketAddr,
     /// Where it serves operator pages and API, if not there.
     pub admin: Option<SocketAddr>,
+    /// Where it listens under TLS, if it has a certificate: for RTMP, and for HTTP.
+    pub secure: Option<(SocketAddr, SocketAddr)>,
     stop: CancellationToken,
     parts: assembly::Parts,
 }
@@ -132,6 +138,10 @@ impl Running {
         println!("listening http {}", self.http);
         if let Some(admin) = self.admin {
             println!("listening admin {admin}");
+        }
+        if let Some((rtmps, https)) = self.secure {
+            println!("listening rtmps {rtmps}");
+            println!("listening https {https}");
         }
     }
 
@@ -204,6 +214,8 @@ pub(crate) async fn signalled() {
 /// [`StartError`] before anything is announced.
 pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     let config = Arc::new(config);
+    let push_rules = push::Rules::open(&config.app, &config.claims)
+        .map_err(|error| StartError::configuration(error.to_string()))?;
     let data = &config.data.path;
     std::fs::create_dir_all(data).map_err(|error| {
         let path = data.display();
@@ -214,22 +226,30 @@ pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     let store =
         assembly::open_store(&config).await.map_err(|error| StartError::unavailable(format!("{error:#}")))?;
     let has_tokens = store.has_tokens().await.map_err(|error| StartError::unavailable(error.to_string()))?;
+    let pair = config.tls.pair().map_err(|missing| {
+        StartError::configuration(format!("{missing}: a certificate and its key are set together"))
+    })?;
     for (listen, key) in [
         (Some(config.rtmp.listen), "rtmp.listen"),
         (Some(config.http.listen), "http.listen"),
         (config.http.admin_listen, "http.admin_listen"),
+        (pair.is_some().then_some(config.rtmps.listen), "rtmps.listen"),
+        (pair.is_some().then_some(config.https.listen), "https.listen"),
     ] {
         if let Some(listen) = listen {
             crate::auth::may_listen(listen.address(), has_tokens)
                 .map_err(|error| StartError::configuration(format!("{key}: {error}")))?;
         }
     }
-    let rtmp = bind(config.rtmp.listen, "rtmp.listen", "--rtmp-listen")?;
-    let http = bind(config.http.listen, "http.listen", "--http-listen")?;
+    let trust = Trust::load(config.tls.ca_file.as_deref())
+        .map_err(|error| StartError::configuration(format!("tls.ca_file: {error}")))?;
+    let rtmp = bind(config.rtmp.listen, "--rtmp-listen (rtmp.listen)")?;
+    let http = bind(config.http.listen, "--http-listen (http.listen)")?;
     let admin = match config.http.admin_listen {
-        Some(listen) => Some(bind(listen, "http.admin_listen", "--admin-listen")?),
+        Some(listen) => Some(bind(listen, "--admin-listen (http.admin_listen)")?),
         None => None,
     };
+    let secure = pair.map(|files| secure_doors(&config, files)).transpose()?;
     let stop = CancellationToken::new();
     let address = |listener: &TcpListener| {
         listener
@@ -238,17 +258,37 @@ pub async fn launch(config: RelayConfig) -> Result<Running, StartError> {
     };
     let (rtmp_address, http_address) = (address(&rtmp)?, address(&http)?);
     let admin_address = admin.as_ref().map(&address).transpose()?;
-    let doors = assembly::Doors { rtmp, http, admin };
-    let parts = assembly::start(config, store, doors, stop.clone())
+    let secure_addresses = match &secure {
+        Some(secure) => Some((address(&secure.rtmps)?, address(&secure.https)?)),
+        None => None,
+    };
+    let doors = assembly::Doors { rtmp, http, admin, secure };
+    let parts = assembly::start(config, push_rules, store, doors, trust, stop.clone())
         .await
         .map_err(|error| StartError::unavailable(format!("{error:#}")))?;
-    Ok(Running { rtmp: rtmp_address, http: http_address, admin: admin_address, stop, parts })
+    Ok(Running {
+        rtmp: rtmp_address,
+        http: http_address,
+        admin: admin_address,
+        secure: secure_addresses,
+        stop,
+        parts,
+    })
+}
+
+/// The certificate, and the doors that show it.
+fn secure_doors(config: &RelayConfig, files: PairFiles) -> Result<assembly::SecureDoors, StartError> {
+    let certificates =
+        Certificates::load(files).map_err(|error| StartError::configuration(format!("tls: {error}")))?;
+    let rtmps = bind(config.rtmps.listen, "rtmps.listen")?;
+    let https = bind(config.https.listen, "https.listen")?;
+    Ok(assembly::SecureDoors { rtmps, https, certificates })
 }
 
 /// How many connections may wait to be accepted.
 const LISTEN_QUEUE: i32 = 1_024;
 
-fn bind(listen: Listen, key: &str, flag: &str) -> Result<TcpListener, StartError> {
+fn bind(listen: Listen, setting: &str) -> Result<TcpListener, StartError> {
     let address = listen.address();
     open_listener(address).map_err(|error| {
         let why = match error.kind() {
@@ -259,7 +299,7 @@ fn bind(listen: Listen, key: &str, flag: &str) -> Result<TcpListener, StartError
             }
             _ => format!("cannot be listened on ({error}); mend that"),
         };
-        StartError::unavailable(format!("{address} {why}, or set another with {flag} ({key})"))
+        StartError::unavailable(format!("{address} {why}, or set another with {setting}"))
     })
 }
 

@@ -20,6 +20,7 @@ pub use claims::ClaimWrite;
 pub use history::{AuditBounds, AuditOf, AuditQuery, AuditRow};
 pub use hls::HlsPosition;
 pub use open::OpenError;
+pub use secrets::PUSH_SEED_BYTES;
 
 use rusqlite::Connection;
 use std::path::Path;

@@ -12,10 +12,12 @@ mod reconciler;
 mod rtmp_address;
 pub mod spec;
 pub mod target;
+pub mod targets;
 
 use crate::recorders::{ConnectionId, Hello};
 use api::control::{FromRecorder, FromRelay};
 use api::streams::{StartStream, StreamView};
+use api::targets::TargetView;
 use api::{Problem, ProblemCode};
 use board::Board;
 use machine::ClaimLoss;
@@ -27,6 +29,8 @@ pub use desk::{DeskClaims, claim_news};
 pub use machine::playback;
 pub use reconciler::{Parts, Reconciler};
 pub use rtmp_address::RtmpAddress;
+pub use target::Target;
+pub use targets::Targets;
 
 /// How many requests may wait for the reconciler; a further one is answered `busy`.
 const REQUESTS_MAX: usize = 1024;
@@ -82,6 +86,16 @@ pub(crate) enum Command {
         id: Uuid,
         reply: oneshot::Sender<Result<StreamView, Problem>>,
     },
+    AddTarget {
+        id: Uuid,
+        target: Target,
+        reply: oneshot::Sender<Result<Addition, Problem>>,
+    },
+    RemoveTarget {
+        id: Uuid,
+        number: u32,
+        reply: oneshot::Sender<Result<(), Problem>>,
+    },
     Recorder(RecorderNews),
     DrainRecorder {
         name: String,
@@ -118,6 +132,24 @@ impl Streams {
     /// `not_found`, or `busy`.
     pub async fn stop(&self, id: Uuid) -> Result<StreamView, Problem> {
         self.ask(ANSWER_WITHIN, |reply| Command::Stop { id, reply }).await
+    }
+
+    /// Has a stream pushed to one target more, until its end or until that is removed. The answer comes when that is
+    /// durable. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `invalid_field`, `not_found`, `stream_ended`, `store_unavailable` or `busy`.
+    pub async fn add_target(&self, id: Uuid, url: &str) -> Result<Addition, Problem> {
+        let target = Target::parse(url).map_err(|why| Problem::field("url", why))?;
+        self.ask(ANSWER_WITHIN, |reply| Command::AddTarget { id, target, reply }).await
+    }
+
+    /// Ends the push to one target of a stream, which goes on. The answer comes when that is durable.
+    ///
+    /// # Errors
+    /// `not_found`, `store_unavailable` or `busy`.
+    pub async fn remove_target(&self, id: Uuid, number: u32) -> Result<(), Problem> {
+        self.ask(ANSWER_WITHIN, |reply| Command::RemoveTarget { id, number, reply }).await
     }
 
     /// Gives a recorder no new streams; those that it carries go on.
@@ -165,6 +197,15 @@ impl Streams {
             Err(_) => Err(busy("there was no answer in time; ask again with the same idempotency key")),
         }
     }
+}
+
+/// A target that a stream has now.
+#[derive(Clone, Debug)]
+pub struct Addition {
+    /// Its row.
+    pub target: TargetView,
+    /// Whether the stream had it already.
+    pub was_known: bool,
 }
 
 /// The reconciler has ended.

@@ -4,21 +4,33 @@
 //! Every process that a test starts dies with it: each gets the test thread's end as its death signal, and is killed
 //! when its handle is dropped.
 
+mod authority;
 mod browser;
 mod ffmpeg;
 mod latency;
+mod nginx;
 mod patience;
 mod process;
+mod receiver;
 mod recorder;
 mod relay;
+mod road;
+mod sockets;
+mod watch;
 
+pub use authority::{Authority, Validity};
 pub use browser::Tab;
 pub use ffmpeg::{Ffmpeg, Source, ffprobe_json};
 pub use latency::glass_to_glass_ms;
+pub use nginx::Nginx;
 pub use patience::{Deadline, eventually};
 pub use process::{Process, alive, binary, descendants, kill_9};
+pub use receiver::{Call, Receiver, Reply};
 pub use recorder::{Recorder, folder_id};
 pub use relay::{Relay, RelayOptions};
+pub use road::Road;
+pub use sockets::Sockets;
+pub use watch::{Seen, Watch};
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -24,6 +24,8 @@ pub struct Relay {
     pub rtmp: SocketAddr,
     /// Where it listens for HTTP.
     pub http: SocketAddr,
+    /// Where it listens for RTMPS and for HTTPS, if it was given a certificate.
+    pub secure: Option<(SocketAddr, SocketAddr)>,
     options: RelayOptions,
     data: Arc<tempfile::TempDir>,
 }
@@ -48,6 +50,26 @@ impl Relay {
         Self::launch(options, Arc::new(scratch()), any, any).expect("the relay comes up")
     }
 
+    /// Starts one that shows this certificate, on free ports, beside other settings.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn start_secure(certificate: &Path, key: &Path, more: &[(&str, &str)]) -> Self {
+        let path = |path: &Path| path.to_str().expect("a plain path").to_owned();
+        let (certificate, key) = (path(certificate), path(key));
+        let any = "127.0.0.1:0";
+        let own = [
+            ("SLUICE_TLS__CERTIFICATE", certificate.as_str()),
+            ("SLUICE_TLS__KEY", &key),
+            ("SLUICE_RTMPS__LISTEN", any),
+            ("SLUICE_HTTPS__LISTEN", any),
+        ];
+        let environment =
+            own.iter().chain(more).map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        Self::start_with(RelayOptions { environment })
+    }
+
     fn launch(
         options: RelayOptions,
         data: Arc<tempfile::TempDir>,
@@ -66,7 +88,9 @@ impl Relay {
         };
         let rtmp = address("rtmp")?;
         let http = address("http")?;
-        Ok(Self { process, rtmp, http, options, data })
+        let is_secure = options.environment.iter().any(|(key, _)| key == "SLUICE_TLS__CERTIFICATE");
+        let secure = if is_secure { Some((address("rtmps")?, address("https")?)) } else { None };
+        Ok(Self { process, rtmp, http, secure, options, data })
     }
 
     /// Kills it and starts it again with the same data on the same ports.
@@ -113,6 +137,26 @@ impl Relay {
     #[must_use]
     pub fn rtmp_url(&self, path: &str) -> String {
         format!("rtmp://{}/{path}", self.rtmp)
+    }
+
+    /// An RTMPS URL, under this host name.
+    ///
+    /// # Panics
+    /// If it has no certificate.
+    #[must_use]
+    pub fn rtmps_url(&self, host: &str, path: &str) -> String {
+        let (rtmps, _) = self.secure.expect("it has a certificate");
+        format!("rtmps://{host}:{}/{path}", rtmps.port())
+    }
+
+    /// A URL on its HTTPS port, under this host name.
+    ///
+    /// # Panics
+    /// If it has no certificate.
+    #[must_use]
+    pub fn https_url(&self, host: &str, path: &str) -> String {
+        let (_, https) = self.secure.expect("it has a certificate");
+        format!("https://{host}:{}{path}", https.port())
     }
 
     /// A stream's playlist.

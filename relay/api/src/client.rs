@@ -14,7 +14,7 @@ use crate::claim_events::{ClaimEvents, ClaimEventsQuery};
 use crate::claims::{BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest};
 use crate::recorders::RecorderView;
 use crate::streams::{BroadcastView, StartStream, StreamView};
-use crate::targets::TargetView;
+use crate::targets::{AddTarget, TargetView};
 use crate::tokens::{TokenMinted, TokenRequest};
 use crate::{IDEMPOTENCY_KEY, PREFIX, Problem};
 use reqwest::{Method, RequestBuilder, Response};
@@ -152,6 +152,26 @@ impl Client {
     /// `not_found`.
     pub async fn stop_stream(&self, id: Uuid) -> Result<(), ClientError> {
         done(self.request(Method::DELETE, &["streams", &id.to_string()])).await
+    }
+
+    /// Has a stream pushed to one target more; one that it has already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`, `invalid_field` or `stream_ended`.
+    pub async fn add_target(&self, stream: Uuid, target: &AddTarget) -> Result<TargetView, ClientError> {
+        let path = ["streams", &stream.to_string(), "targets"];
+        read(self.request(Method::POST, &path).json(target)).await
+    }
+
+    /// Ends the push to one target of a stream; `index` is that of its row.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`.
+    pub async fn remove_target(&self, stream: Uuid, index: u32) -> Result<(), ClientError> {
+        let path = ["streams", &stream.to_string(), "targets", &index.to_string()];
+        done(self.request(Method::DELETE, &path)).await
     }
 
     /// All claims.

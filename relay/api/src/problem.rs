@@ -24,6 +24,8 @@ pub enum ProblemCode {
     StaleToken,
     /// 409: the idempotency key was used with another request.
     IdempotencyMismatch,
+    /// 409: the stream is ending or has ended.
+    StreamEnded,
     /// 413: the body is larger than allowed.
     TooLarge,
     /// 422: a field has a value that cannot be used; `field` names it.
@@ -50,7 +52,7 @@ impl ProblemCode {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::ClaimHeld | Self::StaleToken | Self::IdempotencyMismatch => 409,
+            Self::ClaimHeld | Self::StaleToken | Self::IdempotencyMismatch | Self::StreamEnded => 409,
             Self::TooLarge => 413,
             Self::InvalidField => 422,
             Self::Internal => 500,
@@ -106,6 +108,7 @@ impl Problem {
             ProblemCode::ClaimHeld => "another holder has this stream URL",
             ProblemCode::StaleToken => "the claim has changed hands meanwhile",
             ProblemCode::IdempotencyMismatch => "this idempotency key belongs to another request",
+            ProblemCode::StreamEnded => "the stream has ended",
             ProblemCode::TooLarge => "the body is too large",
             ProblemCode::InvalidField => "a field has a value that cannot be used",
             ProblemCode::Busy => "too much is going on",

@@ -42,6 +42,20 @@ impl std::fmt::Display for TargetState {
     }
 }
 
+/// `POST /streams/{id}/targets`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddTarget {
+    /// Where to. Secret: it ends in the target's key.
+    pub url: String,
+}
+
+impl std::fmt::Debug for AddTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AddTarget { url: … }")
+    }
+}
+
 /// Who keeps a target from a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetHolder {
@@ -51,14 +65,23 @@ pub struct TargetHolder {
     pub since: jiff::Timestamp,
 }
 
+/// What went wrong with a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetError {
+    /// For people; the target's key is never in it.
+    pub detail: String,
+    /// When, RFC 3339.
+    pub at: jiff::Timestamp,
+}
+
 /// One push. `GET /targets` answers a list of them; a stream's row has its own. The target's key is never in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetView {
-    /// The stream that is pushed.
+    /// The stream that is pushed; an id of its own for a publication that no bot started.
     pub stream_id: Uuid,
     /// The stream's `app/name`.
     pub name: String,
-    /// Which of the stream's targets it is, as given at its start: from 0.
+    /// Which of the stream's targets it is: from 0, and never another's.
     pub index: u32,
     /// Where to, with the key cut out.
     pub url: String,
@@ -69,9 +92,12 @@ pub struct TargetView {
     /// Who has the target, where it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<TargetHolder>,
-    /// What went wrong last, for people.
+    /// What is wrong now, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What went wrong last, also after it was mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<TargetError>,
     /// The claim on the target, while the push has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_id: Option<Uuid>,
@@ -81,4 +107,7 @@ pub struct TargetView {
     pub reconnects: u32,
     /// How far it is behind the stream now, in milliseconds.
     pub lag_ms: u64,
+    /// Since when the stream brings nothing, while the connection is kept for it; RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_since: Option<jiff::Timestamp>,
 }

@@ -9,7 +9,7 @@
 //! sends, the answer is an error value, never a panic.
 //!
 //! Not here: who may publish (the caller decides between [`ServerConn::accept_publish`] and
-//! [`ServerConn::refuse_publish`]), fan-out, and TLS.
+//! [`ServerConn::refuse_publish`]), fan-out, and a server's TLS.
 
 pub mod amf0;
 mod chunk;

@@ -22,6 +22,8 @@ pub struct Limits {
     pub unaccepted_bytes_max: usize,
     /// Unfinished messages of all chunk streams together, in bytes.
     pub partial_bytes_max: usize,
+    /// The largest chunk size that a peer may set, in bytes.
+    pub chunk_bytes_max: usize,
     /// Chunk streams that a peer may use in the life of a connection.
     pub chunk_streams_max: usize,
     /// Message streams that exist at once.
@@ -44,6 +46,7 @@ impl Default for Limits {
             data_bytes_max: 256 << 10,
             unaccepted_bytes_max: 1 << 20,
             partial_bytes_max: 16 << 20,
+            chunk_bytes_max: 16 << 20,
             chunk_streams_max: 16,
             streams_max: 4,
             early_commands_max: 32,

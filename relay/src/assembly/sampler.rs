@@ -63,6 +63,8 @@ impl Sampler {
     }
 
     fn count_targets(&self, targets: &[TargetView]) {
+        let lag_ms = targets.iter().map(|target| target.lag_ms).max().unwrap_or_default();
+        self.metrics.push_lag.set(lag_ms as f64 / 1e3);
         for state in TargetState::ALL {
             let label = PushState { state: state.as_str() };
             let count = targets.iter().filter(|target| target.state == state).count();

@@ -2,6 +2,9 @@
 
 use super::{Failure, say};
 use crate::config::RelayConfig;
+use crate::push;
+use crate::tls::Certificates;
+use rtmp::io::Trust;
 use std::path::PathBuf;
 
 /// Which file.
@@ -18,7 +21,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         prefix: "SLUICE",
         overrides: Vec::new(),
     };
-    let checked: RelayConfig = config::load(sources).map_err(|error| Failure::config(error.to_string()))?;
+    let refused = |error: config::ConfigError| Failure::config(error.to_string());
+    let checked: RelayConfig = config::load(sources).map_err(refused)?;
+    checked.check().map_err(refused)?;
+    push::Rules::open(&checked.app, &checked.claims).map_err(|error| Failure::config(error.to_string()))?;
+    let bad = |what: &str, why: &dyn std::fmt::Display| Failure::config(format!("{what}: {why}"));
+    let pair = checked.tls.pair();
+    let pair = pair.map_err(|missing| bad(missing, &"a certificate and its key are set together"))?;
+    if let Some(files) = pair {
+        Certificates::load(files).map_err(|error| bad("tls", &error))?;
+    }
+    Trust::load(checked.tls.ca_file.as_deref()).map_err(|error| bad("tls.ca_file", &error))?;
     let rtmp = checked.rtmp.listen.address();
     let http = checked.http.listen.address();
     say(&format!("{} is good: RTMP on {rtmp}, HTTP on {http}", arguments.config.display()))

@@ -125,7 +125,7 @@ async fn begin(start: &Start) -> Result<StreamView, Failure> {
 }
 
 /// By id, or the newest of a name, one that is alive before any that has ended.
-async fn find(client: &Client, wanted: &str) -> Result<StreamView, Failure> {
+pub(super) async fn find(client: &Client, wanted: &str) -> Result<StreamView, Failure> {
     if let Ok(id) = wanted.parse::<Uuid>() {
         return Ok(client.stream(id).await?);
     }

@@ -16,7 +16,7 @@ const STYLE: &str = include_str!("docs.css");
 static PAGE: LazyLock<String> = LazyLock::new(|| page(&serde_json::from_str(OPENAPI).unwrap_or_default()));
 
 /// Every code, in the order in which they are explained.
-const CODES: [ProblemCode; 15] = [
+const CODES: [ProblemCode; 16] = [
     ProblemCode::Malformed,
     ProblemCode::Unauthenticated,
     ProblemCode::Forbidden,
@@ -25,6 +25,7 @@ const CODES: [ProblemCode; 15] = [
     ProblemCode::ClaimHeld,
     ProblemCode::StaleToken,
     ProblemCode::IdempotencyMismatch,
+    ProblemCode::StreamEnded,
     ProblemCode::TooLarge,
     ProblemCode::InvalidField,
     ProblemCode::Busy,

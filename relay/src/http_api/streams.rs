@@ -4,13 +4,14 @@ use super::Shared;
 use super::answer::{Refused, ok, with_status};
 use super::request::{Allowed, Id, Json, Seeing, SeeingStreams, Starting};
 use crate::auth::Access;
-use crate::streams::StartKey;
+use crate::streams::{Addition, StartKey};
 use api::streams::{BroadcastView, StartStream, StreamView};
-use api::targets::TargetView;
+use api::targets::{AddTarget, TargetView};
 use api::{IDEMPOTENCY_KEY, Problem, ProblemCode};
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,6 +95,35 @@ pub(super) async fn stop(
 ) -> Result<Response, Refused> {
     let stream = shared.api.streams.stop(id).await?;
     Ok(with_status(StatusCode::ACCEPTED, &stream))
+}
+
+pub(super) async fn add_target(
+    State(shared): State<Shared>,
+    _: Allowed<Starting>,
+    Id(id): Id,
+    Json(request): Json<AddTarget>,
+) -> Result<Response, Refused> {
+    let Addition { target, was_known } = shared.api.streams.add_target(id, &request.url).await?;
+    let status = if was_known { StatusCode::OK } else { StatusCode::CREATED };
+    let location = format!("{}/streams/{id}/targets/{}", api::PREFIX, target.index);
+    let mut response = with_status(status, &target);
+    if let Ok(location) = location.parse() {
+        response.headers_mut().insert(axum::http::header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn remove_target(
+    State(shared): State<Shared>,
+    _: Allowed<Starting>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Refused> {
+    let nothing =
+        || Problem::new(ProblemCode::NotFound, "a stream's targets are named /streams/{id}/targets/{index}");
+    let Path((id, number)) = path.map_err(|_| nothing())?;
+    let (id, number) = id.parse().ok().zip(number.parse().ok()).ok_or_else(nothing)?;
+    shared.api.streams.remove_target(id, number).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn broadcasts(State(shared): State<Shared>, _: Allowed<Seeing>) -> Response {

@@ -8,6 +8,7 @@ mod histories;
 mod recording;
 mod requests;
 mod starting;
+mod targets;
 mod watching;
 
 use super::{Api, DataPlane, router};
@@ -86,7 +87,9 @@ impl Relay {
         let pushes = Pushes::new(push::Parts {
             desk: desk.clone(),
             hub: Hub::default(),
+            rules: push::Rules::open(&[], &crate::config::Claims::default()).unwrap(),
             events: events.clone(),
+            dialer: rtmp::io::Dialer::default(),
             metrics: Arc::new(Metrics::new()),
             tasks: TaskTracker::new(),
             stop: stop.clone(),

@@ -5,7 +5,7 @@
 //! and talks to nobody; the task around it does what it says.
 
 use crate::streams::machine::Moment;
-use api::targets::{TargetHolder, TargetState};
+use api::targets::{TargetError, TargetHolder, TargetState};
 use claims::ClaimId;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
@@ -89,6 +89,8 @@ pub(super) struct Machine {
     since: Timestamp,
     holder: Option<TargetHolder>,
     detail: Option<String>,
+    last_error: Option<TargetError>,
+    gap_since: Option<Timestamp>,
     /// Failures in a row.
     failures: u32,
     connections: u32,
@@ -102,6 +104,8 @@ impl Machine {
             since: moment.wall,
             holder: None,
             detail: None,
+            last_error: None,
+            gap_since: None,
             failures: 0,
             connections: 0,
         }
@@ -119,7 +123,24 @@ impl Machine {
         self.holder.as_ref()
     }
 
-    /// What went wrong last.
+    /// What went wrong last, also after it was mended.
+    pub(super) fn last_error(&self) -> Option<&TargetError> {
+        self.last_error.as_ref()
+    }
+
+    /// Since when the stream brings nothing, while it is connected.
+    pub(super) const fn gap_since(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Holding { line: Line::Up { .. }, .. } => self.gap_since,
+            Phase::Holding { line: Line::Down { .. } | Line::Connecting, .. } | Phase::Asking { .. } => None,
+        }
+    }
+
+    pub(super) const fn set_gap(&mut self, since: Option<Timestamp>) {
+        self.gap_since = since;
+    }
+
+    /// What is wrong.
     pub(super) fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
@@ -153,7 +174,7 @@ impl Machine {
         self.phase = Phase::Asking { at: moment.now + with_jitter(wait, jitter) };
         self.enter(moment, state);
         self.holder = holder;
-        self.detail = Some(words);
+        self.went_wrong(moment, words);
     }
 
     /// Somebody gave the target's claim up: asks at once if that is what it waits for.
@@ -216,7 +237,7 @@ impl Machine {
         self.phase = Phase::Asking { at: moment.now + with_jitter(FENCED_RETRY, jitter) };
         self.enter(moment, state);
         self.holder = None;
-        self.detail = Some(words);
+        self.went_wrong(moment, words);
     }
 
     /// From when it may connect, if it is to.
@@ -242,6 +263,7 @@ impl Machine {
     pub(super) fn connected(&mut self, moment: Moment) {
         self.set_line(Line::Up { since: moment.now });
         self.connections = self.connections.saturating_add(1);
+        self.gap_since = None;
         self.detail = None;
         self.enter(moment, TargetState::Pushing);
     }
@@ -256,8 +278,19 @@ impl Machine {
         }
         let wait = self.next_wait();
         self.set_line(Line::Down { from: moment.now + with_jitter(wait, jitter) });
-        self.detail = Some(why);
+        self.went_wrong(moment, why);
         self.enter(moment, TargetState::Failed);
+    }
+
+    /// The stream brought nothing for too long: it is connected again when there is something.
+    pub(super) fn paused(&mut self, moment: Moment) {
+        self.set_line(Line::Down { from: moment.now });
+        self.enter(moment, TargetState::Waiting);
+    }
+
+    fn went_wrong(&mut self, moment: Moment, words: String) {
+        self.last_error = Some(TargetError { detail: words.clone(), at: moment.wall });
+        self.detail = Some(words);
     }
 
     fn set_line(&mut self, new: Line) {
@@ -360,6 +393,10 @@ mod tests {
             assert_eq!(story.second(story.machine.connect_from()), Some(next), "up {up}, down {down}");
         }
         assert_eq!(story.machine.reconnects(), 4);
+        story.machine.connected(story.at(44));
+        assert_eq!(story.machine.detail(), None);
+        let last = story.machine.last_error().map(|error| (error.detail.as_str(), error.at));
+        assert_eq!(last, Some(("closed", story.at(42).wall)), "kept when it is mended");
     }
 
     #[test]

@@ -29,9 +29,13 @@ impl Status {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The target took so many bytes of media, the newest of them at `at_ms`.
-    pub(super) fn sent(&self, bytes: u64, at_ms: i64) {
+    /// The target took so many bytes.
+    pub(super) fn sent(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// It has everything up to there, on the broadcast's timeline.
+    pub(super) fn reached(&self, at_ms: i64) {
         self.sent_ms.store(at_ms, Ordering::Relaxed);
     }
 
@@ -56,10 +60,12 @@ impl Status {
             since: machine.since(),
             holder: machine.holder().cloned(),
             detail: machine.detail().map(str::to_owned),
+            last_error: machine.last_error().cloned(),
             claim_id: machine.claim().map(claims::ClaimId::get),
             bytes: self.bytes.load(Ordering::Relaxed),
             reconnects: machine.reconnects(),
             lag_ms: 0,
+            gap_since: machine.gap_since(),
         }
     }
 }

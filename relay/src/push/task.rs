@@ -6,6 +6,7 @@
 use super::Pushes;
 use super::feed::Feed;
 use super::machine::{KEEP, Loss, Machine, NotGranted};
+use super::rules::Rule;
 use super::status::Status;
 use super::words::words;
 use crate::claim_desk::{Admitted, ClaimDesk, ClaimEvent, HolderOrder, Liveness, Refused};
@@ -14,7 +15,8 @@ use crate::hub::{Broadcast, Subscriber};
 use crate::streams::machine::Moment;
 use api::targets::{TargetHolder, TargetState};
 use claims::{Admission, ClaimId, ClaimKey, FencingToken, Holder, What};
-use rtmp::io::{Deadlines, PublishError, Publisher};
+use rtmp::Message;
+use rtmp::io::{PublishError, Publisher};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +27,6 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How far a target may lag, in milliseconds of media; beyond it the push goes on at the newest keyframe.
-const LAG_MS_MAX: i64 = 5_000;
 /// How many messages are sent at once.
 const BATCH_ITEMS: usize = 64;
 /// How often it looks whether there is something to push, while there is not.
@@ -53,6 +53,8 @@ enum End {
     Stopped,
     /// The claim may no longer be ours.
     Fenced,
+    /// The stream brought nothing for longer than the target is to wait, and goodbye was said.
+    Paused,
     /// It broke.
     Broken(PublishError),
 }
@@ -89,7 +91,7 @@ impl Task {
                 // The relay stops: the stream goes on when it is back, and keeps its target.
                 None if self.pushes.parts.stop.is_cancelled() => return,
                 None => {
-                    self.pushes.parts.desk.release(claim_id, "the stream is over").await;
+                    self.pushes.parts.desk.release(claim_id, "nothing more is pushed there").await;
                     return;
                 }
             }
@@ -202,7 +204,7 @@ impl Task {
                 let broadcast = self.something_to_push().await;
                 self.note(Machine::connecting);
                 // The name is resolved at each try.
-                (broadcast, Publisher::connect(url, Deadlines::default()).await)
+                (broadcast, Publisher::connect(url, &self.pushes.parts.dialer).await)
             };
             let (broadcast, connected) = tokio::select! {
                 biased;
@@ -216,7 +218,8 @@ impl Task {
                     if self.status.machine().reconnects() > 0 {
                         self.pushes.parts.metrics.push_reconnects.inc();
                     }
-                    self.send(publisher, broadcast.subscribe(LAG_MS_MAX), liveness).await
+                    let subscriber = broadcast.subscribe(self.rule().lag_ms_max);
+                    self.send(publisher, subscriber, liveness).await
                 }
                 Err(error) => End::Broken(error),
             };
@@ -224,7 +227,9 @@ impl Task {
                 End::Stopped => return,
                 // Whoever keeps the claim sees it too, and ends this.
                 End::Fenced => return self.stop.cancelled().await,
+                End::Paused => self.note(Machine::paused),
                 End::Broken(error) => {
+                    self.pushes.parts.metrics.push_failures.inc();
                     let why = words(&error, url);
                     self.note(|machine, moment| machine.failed(moment, why, jitter()));
                 }
@@ -258,11 +263,16 @@ impl Task {
         (is_fresh && facts.token >= since).then_some(broadcast)
     }
 
-    /// Sends what comes over one connection, whoever publishes it; waits with it where nothing comes.
+    fn rule(&self) -> &Rule {
+        self.pushes.parts.rules.of(&self.status.name)
+    }
+
+    /// Sends what comes over one connection, whoever publishes it; where nothing comes, what fills the gap.
     async fn send(&self, mut publisher: Publisher, subscriber: Subscriber, liveness: &Liveness) -> End {
+        let rule = self.rule();
         let mut written_since = self.written_since.clone();
         let mut reader = Some(subscriber);
-        let mut feed = Feed::default();
+        let mut feed = Feed::new(rule.fill.clone(), clock::now());
         loop {
             let since = *written_since.borrow_and_update();
             let mut has_more = false;
@@ -271,23 +281,14 @@ impl Task {
                 let batch = subscriber.take(BATCH_ITEMS);
                 self.pushes.parts.metrics.push_skips.inc_by(subscriber.skips() - skips);
                 has_more = batch.items.len() == BATCH_ITEMS;
-                let messages = feed.take(since, &batch);
-                if !messages.is_empty() {
-                    if liveness.is_fenced() || !self.status.machine().may_send(clock::now()) {
-                        return End::Fenced;
-                    }
-                    let sent = tokio::select! {
-                        biased;
-                        () = self.stop.cancelled() => return goodbye(publisher).await,
-                        sent = publisher.send(&messages) => sent,
-                    };
-                    if let Err(error) = sent {
-                        return End::Broken(error);
-                    }
-                    let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
-                    self.pushes.parts.metrics.push_sent.inc_by(bytes as u64);
-                    let newest_ms = batch.items.iter().map(|item| item.at_ms).max();
-                    self.status.sent(bytes as u64, newest_ms.unwrap_or(i64::MAX));
+                let messages = feed.take(since, &batch, clock::now());
+                if let Err(end) = self.deliver(&mut publisher, &messages, liveness).await {
+                    return self.with_goodbye(end, publisher).await;
+                }
+                if let Some(newest_ms) = batch.items.iter().map(|item| item.at_ms).max()
+                    && !messages.is_empty()
+                {
+                    self.status.reached(newest_ms);
                 }
                 if batch.ended {
                     reader = None; // the stream may get another broadcast; the connection stays for it
@@ -297,17 +298,80 @@ impl Task {
                 tokio::task::yield_now().await; // catching up must not starve others
                 continue;
             }
+            let now = clock::now();
+            let gap = feed.gap(now);
+            self.note_gap(gap.is_some());
+            if gap.is_some_and(|gap| gap >= rule.gap_max) {
+                return self.with_goodbye(End::Paused, publisher).await;
+            }
+            let filled = feed.fill(now);
+            if let Err(end) = self.deliver(&mut publisher, &filled, liveness).await {
+                return self.with_goodbye(end, publisher).await;
+            }
+            let wake_at = feed.wake_at(now, rule.gap_max);
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return goodbye(publisher).await,
+                () = self.stop.cancelled() => return self.with_goodbye(End::Stopped, publisher).await,
                 error = publisher.failed() => return End::Broken(error),
                 _ = written_since.changed() => {}
                 () = more(&mut reader), if since.is_some() && reader.is_some() => {}
+                () = sleep_until(wake_at.into()) => {}
                 () = sleep(LOOK_EVERY), if reader.is_none() => {
-                    reader = self.fresh_broadcast(clock::now()).map(|broadcast| broadcast.subscribe(LAG_MS_MAX));
+                    let fresh = self.fresh_broadcast(clock::now());
+                    reader = fresh.map(|broadcast| broadcast.subscribe(rule.lag_ms_max));
                 }
             }
         }
+    }
+
+    /// Sends these, unless the claim may be another's by now.
+    async fn deliver(
+        &self,
+        publisher: &mut Publisher,
+        messages: &[Message],
+        liveness: &Liveness,
+    ) -> Result<(), End> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        if liveness.is_fenced() || !self.status.machine().may_send(clock::now()) {
+            return Err(End::Fenced);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(End::Stopped),
+            sent = publisher.send(messages) => sent.map_err(End::Broken)?,
+        }
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+        self.pushes.parts.metrics.push_sent.inc_by(bytes as u64);
+        self.status.sent(bytes as u64);
+        Ok(())
+    }
+
+    /// Says goodbye to a target that still listens.
+    async fn with_goodbye(&self, end: End, publisher: Publisher) -> End {
+        match end {
+            End::Stopped | End::Paused => {
+                // A target that does not listen is left without one.
+                let _ = timeout(GOODBYE, publisher.close()).await;
+            }
+            End::Fenced | End::Broken(_) => drop(publisher),
+        }
+        end
+    }
+
+    fn note_gap(&self, is_gap: bool) {
+        let mut machine = self.status.machine();
+        if machine.gap_since().is_some() == is_gap {
+            return;
+        }
+        machine.set_gap(is_gap.then(clock::wall));
+        drop(machine);
+        if is_gap {
+            info!("the stream brings nothing; the connection is kept");
+            self.pushes.parts.metrics.push_gaps.inc();
+        }
+        self.pushes.tell();
     }
 
     /// Changes the state and tells whoever watches, if that shows.
@@ -328,12 +392,6 @@ impl Task {
             self.pushes.tell();
         }
     }
-}
-
-async fn goodbye(publisher: Publisher) -> End {
-    // A target that does not listen is left without one.
-    let _ = timeout(GOODBYE, publisher.close()).await;
-    End::Stopped
 }
 
 async fn more(reader: &mut Option<Subscriber>) {

@@ -13,6 +13,10 @@ pub(super) fn words(error: &PublishError, url: &TargetUrl) -> String {
         PublishError::Refused { code, description } => format!("the target refused: {code}: {description}"),
         PublishError::Timeout { stage: "write" } => "the target takes nothing".into(),
         PublishError::Timeout { stage } => format!("the target did not answer in time ({stage})"),
+        PublishError::Tls(error) => format!("there is no secure connection to the target: {error}"),
+        PublishError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            "the target takes nothing".into()
+        }
         PublishError::Io(error) => format!("the target cannot be reached: {error}"),
         PublishError::Closed => "the target closed the connection".into(),
         other => format!("the target cannot be used: {other}"),

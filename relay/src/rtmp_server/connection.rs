@@ -5,12 +5,15 @@
 
 use super::RtmpServer;
 use super::outbox::Outbox;
-use crate::admission::{Admitted, PublishAttempt, Refused};
+use super::socket::{READ_BYTES, Socket};
+use crate::access::Place;
+use crate::admission::{Admitted, PlayAdmitted, PlayAttempt, PublishAttempt, Refused};
 use crate::claim_desk::HolderOrder;
 use crate::clock;
+use crate::hooks::{ClientWords, Visit};
 use crate::hub::{PlayerCount, Subscriber, WriteError};
-use media::StreamUrl;
-use rtmp::{Limits, Message, MessageKind, ServerConn, ServerEvent};
+use crate::metrics::{Bound, RefusedFor};
+use rtmp::{Message, MessageKind, ServerConn, ServerEvent};
 use std::future::{Future, pending};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -18,7 +21,6 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -27,8 +29,6 @@ use uuid::Uuid;
 const UNWRITABLE_MAX: Duration = Duration::from_secs(15);
 /// After a refusal or an error: how long the peer may take to read it before the socket is closed.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
 /// How often is read at most from a peer that can no longer be written to.
 const LAST_READS_MAX: usize = 64;
 /// How many messages a player is given at once.
@@ -37,6 +37,7 @@ const BATCH_ITEMS: usize = 64;
 const MALFORMED_MAX: u32 = 100;
 
 type Verdict = Pin<Box<dyn Future<Output = Result<Admitted, Refused>> + Send>>;
+type PlayVerdict = Pin<Box<dyn Future<Output = Result<PlayAdmitted, String>> + Send>>;
 
 /// What a peer is here for.
 enum Role {
@@ -46,6 +47,8 @@ enum Role {
     Admitting(Verdict),
     /// It publishes.
     Publishing(Publication),
+    /// It wants to play; that is being decided.
+    AdmittingPlay(PlayVerdict),
     /// It plays.
     Playing(Playback),
 }
@@ -61,20 +64,28 @@ struct Playback {
     /// Whether the last batch was full, so that more can be taken at once.
     has_more: bool,
     _count: PlayerCount,
+    visit: Visit,
 }
 
 /// What a role waits for.
 enum News {
     Decided(Box<Result<Admitted, Refused>>),
+    PlayDecided(Result<PlayAdmitted, String>),
     Ordered(Option<HolderOrder>),
     MoreMedia,
+    /// `on_update` said no.
+    SentAway,
 }
 
 pub(super) struct Connection {
     server: Arc<RtmpServer>,
-    socket: TcpStream,
+    socket: Socket,
     peer: Option<SocketAddr>,
     id: Uuid,
+    /// Its place among the connections of its address.
+    place: Place,
+    /// What the peer said about itself.
+    client: ClientWords,
     wire: ServerConn,
     outbox: Outbox,
     role: Role,
@@ -82,13 +93,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<RtmpServer>, socket: TcpStream, id: Uuid, now: Instant) -> Self {
+    pub(super) fn new(server: Arc<RtmpServer>, socket: Socket, id: Uuid, place: Place, now: Instant) -> Self {
         Self {
+            wire: ServerConn::new(now, server.limits.clone()),
             server,
-            peer: socket.peer_addr().ok(),
+            peer: socket.peer_addr(),
             socket,
             id,
-            wire: ServerConn::new(now, Limits::default()),
+            place,
+            client: ClientWords::default(),
             outbox: Outbox::default(),
             role: Role::Visitor,
             buffer: vec![0; READ_BYTES],
@@ -124,7 +137,7 @@ impl Connection {
         let wire_deadline = self.wire.poll_timeout();
         let write_deadline = self.outbox.deadline(UNWRITABLE_MAX);
         let deadline = [wire_deadline, write_deadline].into_iter().flatten().min();
-        let waiting_to_write = !self.outbox.is_empty();
+        let waiting_to_write = !self.outbox.is_empty() || !self.socket.is_flushed();
         tokio::select! {
             ready = self.socket.readable() => match ready {
                 Ok(()) => self.read(),
@@ -201,15 +214,43 @@ impl Connection {
     fn on_event(&mut self, now: Instant, event: ServerEvent) -> ControlFlow<bool> {
         match event {
             ServerEvent::Media(message) => return self.on_media(now, message),
+            ServerEvent::Connected { tc_url, flash_ver, swf_url, page_url, .. } => {
+                self.place.shook_hands();
+                self.client = ClientWords { flash_ver, swf_url, tc_url, page_url };
+            }
             ServerEvent::PublishRequested { app, name } => {
-                let attempt = PublishAttempt { app, name, peer: self.peer, connection: self.id };
+                if let Err(bound) = self.place.attempt(now) {
+                    self.server.metrics.address_refused.get_or_create(&Bound { bound }).inc();
+                    let why = "Too many attempts to publish from your address; try again in a minute".into();
+                    let refused = Refused { reason: RefusedFor::Access, description: why };
+                    return self.on_verdict(now, Err(refused));
+                }
+                let attempt = PublishAttempt {
+                    app,
+                    name,
+                    peer: self.peer,
+                    connection: self.id,
+                    client: self.client.clone(),
+                };
                 let admission = self.server.admission.clone();
                 let hub = self.server.hub.clone();
                 let outputs = self.server.outputs.clone();
                 self.role =
                     Role::Admitting(Box::pin(async move { admission.decide(attempt, &hub, &outputs).await }));
             }
-            ServerEvent::PlayRequested { app, name } => self.on_play(now, &app, &name),
+            ServerEvent::PlayRequested { app, name } => {
+                let attempt = PlayAttempt {
+                    app,
+                    name,
+                    peer: self.peer,
+                    connection: self.id,
+                    client: self.client.clone(),
+                };
+                let admission = self.server.admission.clone();
+                let hub = self.server.hub.clone();
+                self.role =
+                    Role::AdmittingPlay(Box::pin(async move { admission.decide_play(attempt, &hub).await }));
+            }
             ServerEvent::Unpublished => {
                 if let Role::Publishing(publication) = std::mem::replace(&mut self.role, Role::Visitor) {
                     publication.admitted.claim.finish();
@@ -256,25 +297,38 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    fn on_play(&mut self, now: Instant, app: &str, name: &str) {
-        let broadcast = StreamUrl::from_rtmp(app, name).ok().and_then(|url| self.server.hub.find(&url));
-        let Some(broadcast) = broadcast else {
-            self.wire.refuse_play("No such stream is live here");
-            return;
-        };
-        info!(url = %broadcast.url(), "a player began");
-        self.wire.accept_play();
-        self.collect_output(now);
-        let count = broadcast.count_player();
-        let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
-        self.role = Role::Playing(Playback { subscriber, skips_counted: 0, has_more: false, _count: count });
-        self.play_on(now);
+    fn on_play_verdict(&mut self, now: Instant, verdict: Result<PlayAdmitted, String>) -> ControlFlow<bool> {
+        match verdict {
+            Ok(PlayAdmitted { broadcast, visit }) => {
+                info!(url = %broadcast.url(), "a player began");
+                self.wire.accept_play();
+                self.collect_output(now);
+                let count = broadcast.count_player();
+                let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
+                self.role = Role::Playing(Playback {
+                    subscriber,
+                    skips_counted: 0,
+                    has_more: false,
+                    _count: count,
+                    visit,
+                });
+                self.play_on(now);
+            }
+            Err(why) => {
+                debug!(%why, "a player was refused");
+                self.role = Role::Visitor;
+                self.wire.refuse_play(&why);
+            }
+        }
+        // A pipelining client may have sent more with its request.
+        self.take_events(now)
     }
 
     fn on_news(&mut self, news: News) -> ControlFlow<bool> {
         let now = clock::now();
         match news {
             News::Decided(verdict) => self.on_verdict(now, *verdict),
+            News::PlayDecided(verdict) => self.on_play_verdict(now, verdict),
             News::Ordered(Some(HolderOrder::Probe)) => {
                 self.wire.ping(now);
                 ControlFlow::Continue(())
@@ -289,6 +343,13 @@ impl Connection {
             News::Ordered(None) => ControlFlow::Break(true),
             News::MoreMedia => {
                 self.play_on(now);
+                ControlFlow::Continue(())
+            }
+            News::SentAway => {
+                info!("the peer is sent away by its application's hook");
+                self.role = Role::Visitor;
+                self.wire.end_publish("Ended by this relay's operator");
+                self.wire.end_play();
                 ControlFlow::Continue(())
             }
         }
@@ -360,7 +421,7 @@ impl Connection {
     }
 
     fn flush(&mut self, now: Instant) -> std::io::Result<()> {
-        let written = self.outbox.write_to(now, &self.socket)?;
+        let written = self.outbox.write_to(now, &mut self.socket)?;
         self.server.metrics.rtmp_sent.inc_by(written as u64);
         Ok(())
     }
@@ -376,12 +437,12 @@ impl Connection {
                 if self.flush(now).is_err() {
                     return;
                 }
-                if self.outbox.is_empty() {
+                if self.outbox.is_empty() && self.socket.is_flushed() {
                     break;
                 }
                 let _ = self.socket.writable().await;
             }
-            let _ = socket2::SockRef::from(&self.socket).shutdown(std::net::Shutdown::Write);
+            self.socket.finish();
             while self.socket.readable().await.is_ok() {
                 match self.socket.try_read(&mut self.buffer) {
                     Ok(0) => return,
@@ -403,13 +464,26 @@ impl Role {
                 let decided = verdict.await;
                 News::Decided(Box::new(decided))
             }
-            Self::Publishing(publication) => News::Ordered(publication.admitted.orders.recv().await),
-            Self::Playing(_) if waiting_to_write => pending().await,
-            Self::Playing(playback) => {
-                if !playback.has_more {
-                    playback.subscriber.changed().await;
+            Self::AdmittingPlay(verdict) => News::PlayDecided(verdict.await),
+            Self::Publishing(Publication { admitted: Admitted { orders, visit, .. }, .. }) => {
+                tokio::select! {
+                    order = orders.recv() => News::Ordered(order),
+                    () = visit.ended_by_hook() => News::SentAway,
                 }
-                News::MoreMedia
+            }
+            Self::Playing(playback) => {
+                let ready = async {
+                    if waiting_to_write {
+                        pending::<()>().await;
+                    }
+                    if !playback.has_more {
+                        playback.subscriber.changed().await;
+                    }
+                };
+                tokio::select! {
+                    () = ready => News::MoreMedia,
+                    () = playback.visit.ended_by_hook() => News::SentAway,
+                }
             }
         }
     }

@@ -3,11 +3,11 @@
 //! Filled only when empty (by a player) or with small answers, so it is bounded by one batch and by the session's own
 //! limit on answers; a peer that does not read is noticed by its age.
 
+use super::socket::Socket;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Result};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 
 /// How many pieces one system call takes.
 const SLICES_MAX: usize = 64;
@@ -39,8 +39,9 @@ impl Outbox {
     }
 
     /// Writes as much as the socket takes now; returns how many bytes that was.
-    pub(super) fn write_to(&mut self, now: Instant, socket: &TcpStream) -> Result<usize> {
+    pub(super) fn write_to(&mut self, now: Instant, socket: &mut Socket) -> Result<usize> {
         let mut total = 0;
+        socket.flush()?;
         while !self.pieces.is_empty() {
             let slices: Vec<_> =
                 self.pieces.iter().take(SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
@@ -55,7 +56,9 @@ impl Outbox {
                 Err(error) => return Err(error),
             }
         }
-        self.since = None;
+        if socket.is_flushed() {
+            self.since = None;
+        }
         Ok(total)
     }
 

@@ -21,7 +21,10 @@ mod model;
 mod tests;
 
 use super::spec::Spec;
+use super::target::Target;
+use super::targets::Added;
 use api::streams::StreamState;
+use api::{Problem, ProblemCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -336,6 +339,31 @@ impl Machine {
         self.note_shown_state(moment);
     }
 
+    /// One more target, unless the stream is over or about to be.
+    ///
+    /// # Errors
+    /// A [`Problem`] for whoever asked.
+    pub fn add_target(&mut self, target: Target) -> Result<Added, Problem> {
+        if matches!(self.state, State::Stopping { .. } | State::Ended { .. }) {
+            let why = "the stream is ending or has ended; start it anew with this target";
+            return Err(Problem::new(ProblemCode::StreamEnded, why));
+        }
+        let added = self.spec.targets.add(target)?;
+        if matches!(added, Added::New(_)) {
+            self.changed();
+        }
+        Ok(added)
+    }
+
+    /// One target less; whether it had it.
+    pub fn remove_target(&mut self, number: u32) -> bool {
+        let had_it = self.spec.targets.remove(number);
+        if had_it {
+            self.changed();
+        }
+        had_it
+    }
+
     fn stop_requested(&mut self, moment: Moment, reason: EndReason, debounce: Duration) {
         if matches!(self.state, State::Stopping { .. } | State::Ended { .. }) {
             return;
@@ -354,7 +382,7 @@ impl Machine {
             self.stop = None;
             self.spec.ends_at = spec.ends_at;
             self.spec.labels = spec.labels;
-            self.spec.targets = spec.targets;
+            self.spec.targets.replace(spec.targets);
             self.changed();
         }
     }

@@ -2,7 +2,7 @@
 
 use super::machine::{Claim, ClaimLoss};
 use super::spec::Spec;
-use super::target::Target;
+use super::targets::Targets;
 use api::targets::TargetView;
 use jiff::Timestamp;
 use media::StreamUrl;
@@ -57,7 +57,7 @@ pub struct PushOrder {
     /// The stream's public label, as holder of its targets.
     pub label: String,
     /// Where to. Secret.
-    pub targets: Vec<Target>,
+    pub targets: Targets,
     /// The fencing token of the stream's claim: what was written under an older one is another's. `None` while the
     /// stream has no claim; then nothing is sent, and connections stay.
     pub written_since: Option<u64>,

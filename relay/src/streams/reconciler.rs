@@ -7,6 +7,7 @@
 mod arrivals;
 mod saving;
 mod starts;
+mod targets;
 
 use super::board::Board;
 use super::machine::{Effect, Event, Machine, Moment};
@@ -89,6 +90,8 @@ struct Entry {
     pushed: Option<PushOrder>,
     due: Option<Instant>,
     ended: Option<Instant>,
+    /// Changes of its targets that are answered once they are durable.
+    changes: Vec<targets::Change>,
 }
 
 /// One request that started this stream, or took it over while it was being stopped.
@@ -154,7 +157,8 @@ impl Reconciler {
             self.keys.remember(moment.now, key.clone(), id);
         }
         let ended = machine.is_ended().then_some(moment.now);
-        let entry = Entry { machine, starts: kept.starts, pushed: None, due: None, ended };
+        let entry =
+            Entry { machine, starts: kept.starts, pushed: None, due: None, ended, changes: Vec::new() };
         self.entries.insert(id, entry);
         self.show(id);
         self.settle(id);
@@ -192,6 +196,8 @@ impl Reconciler {
         match command {
             Command::Start { key, request, reply } => self.start(key, &request, reply),
             Command::Stop { id, reply } => self.stop(id, reply),
+            Command::AddTarget { id, target, reply } => self.add_target(id, target, reply),
+            Command::RemoveTarget { id, number, reply } => self.remove_target(id, number, reply),
             Command::Recorder(news) => self.recorder_news(news),
             Command::DrainRecorder { name, reply } => self.drain_recorder(&name, reply),
             Command::Claim { stream, news } => {

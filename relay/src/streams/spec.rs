@@ -1,6 +1,6 @@
 //! What a stream was asked to be, parsed once: inside, every value is already usable.
 
-use super::target::Target;
+use super::targets::Targets;
 use api::Problem;
 use api::streams::{CallKind, StartStream};
 use jiff::Timestamp;
@@ -127,8 +127,8 @@ pub struct Spec {
     /// When it ends by itself.
     pub ends_at: Option<Timestamp>,
     /// Where it is pushed to. Secret.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub targets: Vec<Target>,
+    #[serde(default, skip_serializing_if = "Targets::is_empty")]
+    pub targets: Targets,
     /// Free words.
     pub labels: BTreeMap<String, String>,
     /// When it was asked for.
@@ -167,7 +167,7 @@ impl Spec {
                 })?
             }
         };
-        let targets = Target::parse_all(&request.targets)?;
+        let targets = Targets::parse(&request.targets)?;
         if request.record {
             return Err(Problem::field("record", "recording is not available yet; leave it out"));
         }

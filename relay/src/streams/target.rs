@@ -1,13 +1,9 @@
-//! A stream's targets, as given at its start. Secret: a target's URL ends in its key, and only its front prints.
+//! One target of a stream. Secret: a target's URL ends in its key, and only its front prints.
 
-use api::Problem;
-use media::{RtmpScheme, TargetUrl};
+use media::TargetUrl;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
-/// How many targets one stream may have.
-const TARGETS_MAX: usize = 8;
 /// The longest target URL, in bytes.
 const BYTES_MAX: usize = 2048;
 
@@ -17,39 +13,18 @@ const BYTES_MAX: usize = 2048;
 pub struct Target(TargetUrl);
 
 impl Target {
-    /// Parses all targets of a request.
+    /// Parses one.
     ///
     /// # Errors
-    /// A 422 [`Problem`] that names the first one that cannot be used, as `targets[0]`; it repeats no key.
-    pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, Problem> {
-        if texts.len() > TARGETS_MAX {
-            return Err(Problem::field("targets", format!("a stream has at most {TARGETS_MAX} targets")));
-        }
-        let mut targets: Vec<Self> = Vec::new();
-        let mut seen = BTreeMap::new();
-        for (at, text) in texts.iter().enumerate() {
-            let refused = |why: String| Problem::field(&format!("targets[{at}]"), why);
-            let target = Self::parse(text).map_err(&refused)?;
-            if let Some(before) = seen.insert(target.0.key().clone(), at) {
-                return Err(refused(format!("this is the same target as targets[{before}]")));
-            }
-            targets.push(target);
-        }
-        Ok(targets)
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Why it cannot be used, for people; its key is not repeated.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > BYTES_MAX {
             return Err(format!("a target's URL has at most {BYTES_MAX} bytes"));
         }
         if text.chars().any(char::is_control) {
             return Err("a target's URL has no control characters".into());
         }
-        let url: TargetUrl = text.parse().map_err(|why| format!("{why}"))?;
-        match url.scheme() {
-            RtmpScheme::Rtmp => Ok(Self(url)),
-            RtmpScheme::Rtmps => Err("rtmps targets are not available yet".into()),
-        }
+        text.parse().map(Self).map_err(|why| format!("{why}"))
     }
 
     /// Where to push.
@@ -82,40 +57,22 @@ impl fmt::Debug for Target {
 mod tests {
     use super::*;
 
-    fn parse(texts: &[&str]) -> Result<Vec<Target>, Problem> {
-        let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
-        Target::parse_all(&texts)
-    }
-
     #[test]
-    fn a_target_that_cannot_be_used_is_named_by_its_place_and_its_key_is_not_repeated() {
-        let good = "rtmp://a.example/live/s3cret";
-        let long = format!("rtmp://a.example/live/s3cret?{}", "x".repeat(2048));
-        for (texts, field) in [
-            (vec!["http://a.example/live/s3cret"], "targets[0]"),
-            (vec![good, "rtmp://a.example/s3cret"], "targets[1]"),
-            (vec![good, "RTMP://A.example:1935/live//s3cret?x"], "targets[1]"),
-            (vec!["rtmps://a.example/live/s3cret"], "targets[0]"),
-            (vec!["rtmp://a.example/live/s3cret?\n"], "targets[0]"),
-            (vec![&long], "targets[0]"),
-            (vec![good; 9], "targets"),
-        ] {
-            let problem = parse(&texts).unwrap_err();
-            assert_eq!((problem.status, problem.field.as_deref()), (422, Some(field)), "{texts:?}");
-            assert!(!problem.detail.contains("s3cret"), "{}", problem.detail);
+    fn a_target_with_a_scheme_that_cannot_be_pushed_to_is_refused() {
+        for text in ["http://a.example/live/s3cret", "srt://a.example/live/s3cret"] {
+            let why = Target::parse(text).unwrap_err();
+            assert!(!why.contains("s3cret"), "{why}");
         }
-        let rtmps = parse(&["rtmps://a.example/live/s3cret"]).unwrap_err();
-        assert_eq!(rtmps.detail, "rtmps targets are not available yet");
     }
 
     #[test]
     fn a_target_is_stored_whole_and_printed_without_its_key() {
-        for text in ["rtmp://[::1]:2000/a/b/s3cret?k=v/w&x=s3cret2", "rtmp://host:1935/app/s3cret"] {
-            let targets = parse(&[text]).unwrap();
-            let stored = serde_json::to_string(&targets).unwrap();
-            assert_eq!(stored, format!("[\"{text}\"]"));
-            assert_eq!(serde_json::from_str::<Vec<Target>>(&stored).unwrap(), targets);
-            assert!(!format!("{targets:?}").contains("s3cret"), "{targets:?}");
+        for text in ["rtmp://[::1]:2000/a/b/s3cret?k=v/w&x=s3cret2", "rtmps://host:1936/app/s3cret"] {
+            let target = Target::parse(text).unwrap();
+            let stored = serde_json::to_string(&target).unwrap();
+            assert_eq!(stored, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<Target>(&stored).unwrap(), target);
+            assert!(!format!("{target:?}").contains("s3cret"), "{target:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ const EXTENDED: u32 = 0xff_ffff;
 /// Chunk size before the peer set another (§5.4.1).
 const INITIAL_CHUNK_SIZE: usize = 128;
 /// The largest chunk size that makes sense: a message has at most 16 MiB (§5.4.1).
-const CHUNK_SIZE_MAX: u32 = 1 << 24;
+const CHUNK_SIZE_MAX: usize = 1 << 24;
 /// Basic header 3, message header 11, extended timestamp 4.
 const HEADER_BYTES_MAX: usize = 18;
 /// What an unfinished message reserves at its start; beyond it memory follows the bytes that arrive.
@@ -41,6 +41,7 @@ struct Caps {
     command: usize,
     data: usize,
     partial: usize,
+    chunk: usize,
     streams: usize,
 }
 
@@ -111,6 +112,7 @@ impl ChunkReader {
                 command: limits.command_bytes_max,
                 data: limits.data_bytes_max,
                 partial: limits.partial_bytes_max,
+                chunk: limits.chunk_bytes_max.min(CHUNK_SIZE_MAX),
                 streams: limits.chunk_streams_max,
             },
             streams: Vec::new(),
@@ -259,7 +261,7 @@ impl ChunkReader {
 
     fn set_chunk_size(&mut self, mut body: Bytes) -> Result<(), ChunkError> {
         let size = body.try_get_u32().map_err(|_| ChunkError::Control(kind::SET_CHUNK_SIZE))?;
-        if !(1..=CHUNK_SIZE_MAX).contains(&size) {
+        if size == 0 || size as usize > self.caps.chunk {
             return Err(ChunkError::ChunkSize(size));
         }
         self.chunk_size = size as usize;

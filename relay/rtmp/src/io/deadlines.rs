@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Deadlines {
     /// Name resolution and TCP connection.
     pub connect: Duration,
-    /// RTMP handshake.
+    /// RTMP handshake; with `rtmps://`, the TLS handshake before it as well.
     pub handshake: Duration,
     /// From `connect` to `NetStream.Publish.Start` or `NetStream.Play.Start`. A server may delay a refusal by some
     /// seconds, so not too short.

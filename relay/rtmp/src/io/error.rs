@@ -18,12 +18,15 @@ pub enum PublishError {
     /// The server took too long.
     #[error("no answer in time: {stage}")]
     Timeout {
-        /// `connect`, `handshake`, `request` or `write`.
+        /// `connect`, `TLS handshake`, `handshake`, `request` or `write`.
         stage: &'static str,
     },
     /// The socket failed.
     #[error("socket: {0}")]
     Io(#[from] io::Error),
+    /// The connection could not be secured (`rtmps://`).
+    #[error("TLS: {0}")]
+    Tls(#[from] super::TlsError),
     /// The server does not speak RTMP as we know it.
     #[error("protocol: {0}")]
     Protocol(#[from] ConnError),

@@ -1,7 +1,7 @@
-//! A playing client over TCP.
+//! A playing client over TCP, plain or under TLS.
 
 use super::socket::{Progress, Socket, within};
-use super::{Deadlines, PublishError};
+use super::{Dialer, PublishError};
 use crate::Message;
 use crate::client::{ClientEvent, PlayerConn};
 use media::TargetUrl;
@@ -17,8 +17,10 @@ impl Player {
     ///
     /// # Errors
     /// [`PublishError`] says which step failed, with the server's own words if it had any.
-    pub async fn connect(url: &TargetUrl, deadlines: Deadlines) -> Result<Self, PublishError> {
-        let socket = Socket::connect(url, &deadlines).await?;
+    pub async fn connect(url: &TargetUrl, dialer: impl Into<Dialer>) -> Result<Self, PublishError> {
+        let dialer = dialer.into();
+        let deadlines = *dialer.deadlines();
+        let socket = Socket::connect(url, &dialer).await?;
         let mut player = Self { conn: PlayerConn::new(url.clone())?, socket };
         within(deadlines.handshake, "handshake", async {
             while !player.conn.is_established() {

@@ -1,7 +1,7 @@
-//! A publishing client over TCP.
+//! A publishing client over TCP, plain or under TLS.
 
 use super::socket::{Progress, Socket, within};
-use super::{Deadlines, PublishError};
+use super::{Dialer, PublishError};
 use crate::Message;
 use crate::client::{ClientEvent, PublisherConn};
 use media::TargetUrl;
@@ -25,8 +25,10 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError`] says which step failed, with the server's own words if it had any.
-    pub async fn connect(url: &TargetUrl, deadlines: Deadlines) -> Result<Self, PublishError> {
-        let socket = Socket::connect(url, &deadlines).await?;
+    pub async fn connect(url: &TargetUrl, dialer: impl Into<Dialer>) -> Result<Self, PublishError> {
+        let dialer = dialer.into();
+        let deadlines = *dialer.deadlines();
+        let socket = Socket::connect(url, &dialer).await?;
         let conn = PublisherConn::new(url.clone())?;
         let mut publisher = Self { conn, socket, write_deadline: deadlines.write };
         within(deadlines.handshake, "handshake", async {

@@ -30,6 +30,8 @@ impl ServerConn {
             app: app.clone(),
             tc_url,
             flash_ver: command::plain(text("flashVer")),
+            swf_url: command::plain(text("swfUrl")),
+            page_url: command::plain(text("pageUrl")),
             four_ccs: four_ccs(object),
             caps_ex: object.get("capsEx").and_then(Value::as_number).unwrap_or(0.0) as u32,
         };

@@ -15,6 +15,10 @@ pub enum ServerEvent {
         tc_url: String,
         /// The client's name and version, as it says; may be empty.
         flash_ver: String,
+        /// The URL of the SWF file that an old player runs in, as it says; may be empty.
+        swf_url: String,
+        /// The page that a player is in, as it says; may be empty.
+        page_url: String,
         /// FourCCs that the client says it handles, from `fourCcList` and the FourCC maps; `*` for all. At most 32.
         four_ccs: Vec<String>,
         /// The bits of `capsEx` (Enhanced RTMP v2): 1 reconnect, 2 multitrack, 4 ModEx, 8 nanosecond offsets.

@@ -24,6 +24,7 @@ fn connect_reports_the_client_and_offers_to_forward_every_codec() {
     let object = Value::Object(vec![
         ("app".into(), "live?x=1".into()),
         ("flashVer".into(), "LNX 9,0,124,2".into()),
+        ("pageUrl".into(), "http://page.example/".into()),
         ("tcUrl".into(), "rtmp://h:1935/live?x=1".into()),
         ("fourCcList".into(), Value::StrictArray(vec!["av01".into(), "hvc1".into(), "av01".into()])),
         ("videoFourCcInfoMap".into(), Value::Object(vec![("vp09".into(), 2.0.into())])),
@@ -35,6 +36,8 @@ fn connect_reports_the_client_and_offers_to_forward_every_codec() {
         app: "live?x=1".into(),
         tc_url: "rtmp://h:1935/live?x=1".into(),
         flash_ver: "LNX 9,0,124,2".into(),
+        swf_url: String::new(),
+        page_url: "http://page.example/".into(),
         four_ccs: vec!["av01".into(), "hvc1".into(), "vp09".into()],
         caps_ex: 3,
     };

@@ -46,21 +46,23 @@ impl Machine {
 
     /// Its targets before anything is pushed there.
     fn targets_to_come(&self) -> Vec<TargetView> {
-        let row = |(index, target): (usize, &crate::streams::target::Target)| TargetView {
+        let row = |(index, target): (u32, &crate::streams::Target)| TargetView {
             stream_id: self.spec.id,
             name: self.spec.name.to_string(),
-            index: u32::try_from(index).unwrap_or(u32::MAX),
+            index,
             url: target.url().to_string(),
             state: TargetState::Waiting,
             since: self.spec.created_at,
             holder: None,
             detail: None,
+            last_error: None,
             claim_id: None,
             bytes: 0,
             reconnects: 0,
             lag_ms: 0,
+            gap_since: None,
         };
-        self.spec.targets.iter().enumerate().map(row).collect()
+        self.spec.targets.iter().map(row).collect()
     }
 
     /// What is to be pushed now: from the first claim until the claim is given back, whoever publishes meanwhile.

@@ -99,6 +99,7 @@ impl Reconciler {
 
     /// A start that cannot be made durable is not answered as done.
     fn refuse_unsaved(&mut self, id: Uuid, error: &NotStored) {
+        self.answer_changes(id, Err(error));
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.starts.iter().all(|start| start.waiting.is_empty()) {
             return;
@@ -162,6 +163,7 @@ impl Reconciler {
         }
         // Without a key nobody can ask for the answer again.
         entry.starts.retain(|start| start.key.is_some());
+        self.answer_changes(id, Ok(()));
     }
 
     pub(super) async fn save_the_rest(&mut self) {

@@ -131,7 +131,14 @@ impl Reconciler {
         info!(stream = %id, name = %spec.name, kind = %spec.kind, "stream asked for");
         let wait = Duration::from_secs(request.wait_seconds.unwrap_or(0).into());
         let machine = Machine::start(moment, spec, wait);
-        let entry = Entry { machine, starts: vec![start], pushed: None, due: Some(moment.now), ended: None };
+        let entry = Entry {
+            machine,
+            starts: vec![start],
+            pushed: None,
+            due: Some(moment.now),
+            ended: None,
+            changes: Vec::new(),
+        };
         self.entries.insert(id, entry);
         if let Some(key) = key {
             self.keys.remember(moment.now, key, id);

@@ -140,9 +140,11 @@ export interface Target {
   readonly state: TargetState;
   readonly since: string;
   readonly detail?: string;
+  readonly last_error?: { readonly detail: string; readonly at: string };
   readonly bytes: number;
   readonly reconnects: number;
   readonly lag_ms: number;
+  readonly gap_since?: string;
 }
 
 export type ApiEvent =

@@ -13,19 +13,25 @@ export function targetTable(): Table<Target> {
     [
       {
         title: "Target",
-        depends: ({ url, detail }) => JSON.stringify([url, detail]),
-        cell: ({ url, detail }) => [
+        depends: ({ url, detail, last_error }) => JSON.stringify([url, detail, last_error]),
+        cell: ({ url, detail, last_error }) => [
           el("span", { class: "name key" }, url),
           detail ? el("span", { class: "note" }, detail) : null,
+          !detail && last_error
+            ? el("span", { class: "note" }, "last error ", since(last_error.at), ` ago: ${last_error.detail}`)
+            : null,
         ],
       },
       { title: "Stream", depends: ({ name }) => name, cell: ({ name }) => [name] },
       {
         title: "State",
-        depends: ({ state }) => state,
-        cell: ({ state }) => {
+        depends: ({ state, gap_since }) => JSON.stringify([state, gap_since]),
+        cell: ({ state, gap_since }) => {
           const [text, tone] = targetState(state);
-          return [el("span", { class: `pill ${tone}` }, text)];
+          return [
+            el("span", { class: `pill ${tone}` }, text),
+            gap_since ? el("span", { class: "note" }, "nothing comes for ", since(gap_since)) : null,
+          ];
         },
       },
       { title: "Since", depends: (row) => row.since, cell: (row) => [since(row.since)] },
