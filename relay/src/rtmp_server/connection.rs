@@ -392,7 +392,7 @@ impl Connection {
         let shared = self.wire.takes_shared_chunks();
         let first_ms = batch.items.first().map_or(0, |item| item.message.timestamp);
         if let Some(headers) = batch.headers {
-            for header in [headers.metadata, headers.video, headers.audio].into_iter().flatten() {
+            for header in headers.all().cloned() {
                 // At the time of what follows, so that the player's clock does not step back; but ffmpeg takes metadata of any
                 // other time than zero for a track of its own.
                 let timestamp = if header.message.kind == MessageKind::Data { 0 } else { first_ms };

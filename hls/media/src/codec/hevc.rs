@@ -85,9 +85,8 @@ fn picture_size(sps: &[u8]) -> Option<(u32, u32)> {
     bits.skip(4); // sps_video_parameter_set_id
     let sub_layers = bits.read(3)? as usize;
     bits.skip(1 + PROFILE_BITS + 8);
-    let present: Vec<_> = (0..sub_layers)
-        .map(|_| Some((bits.flag()?, bits.flag()?)))
-        .collect::<Option<_>>()?;
+    let present: Vec<_> =
+        (0..sub_layers).map(|_| Some((bits.flag()?, bits.flag()?))).collect::<Option<_>>()?;
     if sub_layers > 0 {
         bits.skip(2 * (8 - sub_layers));
     }

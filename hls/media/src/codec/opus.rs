@@ -118,7 +118,8 @@ mod tests {
         for cut in 0..STEREO.len() {
             assert!(Head::parse(&STEREO[..cut]).is_err());
         }
-        let surround = [&b"OpusHead\x01\x06\x38\x01\x80\xbb\0\0\0\0\x01\x04\x02"[..], &[0, 4, 1, 2, 3, 5]].concat();
+        let surround =
+            [&b"OpusHead\x01\x06\x38\x01\x80\xbb\0\0\0\0\x01\x04\x02"[..], &[0, 4, 1, 2, 3, 5]].concat();
         assert_eq!(Head::parse(&surround).unwrap().mapping.unwrap().channels, [0, 4, 1, 2, 3, 5]);
         assert!(Head::parse(&surround[..surround.len() - 1]).is_err());
     }
