@@ -453,7 +453,7 @@ mod tests {
     fn late_readers_get_one_sequence_header_per_kind_and_track() {
         let (broadcast, now) = broadcast();
         broadcast.admit(1).unwrap();
-        let mut tell = |kind, first: u8, four_cc: &[u8; 4], rest: &[u8]| {
+        let tell = |kind, first: u8, four_cc: &[u8; 4], rest: &[u8]| {
             let body = [&[first, 0x00][..], four_cc, rest].concat().into();
             broadcast.write(now, 1, Message { kind, timestamp: 0, body }).unwrap();
         };
