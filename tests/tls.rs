@@ -269,3 +269,34 @@ async fn a_push_reaches_an_rtmps_target_that_it_may_trust_and_says_why_it_trusts
     assert!(detail.contains("its certificate is for") && detail.contains("localhost"), "{detail}");
     assert!(!relay.process.said().contains("k3y-of"), "a key is in the log");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_gets_tls_1_2_and_1_3_with_the_whole_chain_and_nothing_older() {
+    let keys = Keys::new();
+    let relay = keys.relay();
+    let (rtmps, https) = relay.secure.expect("secure");
+    let greet = |port: u16, more: &[&str]| {
+        let output = Command::new("timeout")
+            .args(["10", "openssl", "s_client", "-connect", &format!("localhost:{port}")])
+            .args(["-servername", "localhost", "-verify_hostname", "localhost", "-verify_return_error"])
+            .arg("-CAfile")
+            .arg(keys.authority.file())
+            .args(more)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("openssl is installed");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for port in [rtmps.port(), https.port()] {
+        for (option, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+            let (is_good, said) = greet(port, &[option]);
+            assert!(is_good && said.contains(version), "{option} at {port}: {said}");
+            assert!(said.contains("Verify return code: 0 (ok)"), "{option} at {port}: {said}");
+        }
+        // Openssl's own policy would refuse it first at its default level.
+        let (is_good, said) = greet(port, &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
+        assert!(!is_good, "TLS 1.1 at {port}: {said}");
+    }
+    let (_, said) = greet(https.port(), &["-alpn", "h2,http/1.1"]);
+    assert!(said.contains("ALPN protocol: h2"), "{said}");
+}

@@ -7,7 +7,7 @@
 mod play;
 mod vetting;
 
-pub use play::{PlayAdmitted, PlayAttempt};
+pub use play::{PlayAdmitted, PlayAttempt, PlayRefused};
 
 use crate::access::{AccessRules, Asker, Denied, Named, PublishRight, Query};
 use crate::claim_desk::{self, ClaimDesk, HolderOrder};

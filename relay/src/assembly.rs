@@ -9,6 +9,7 @@ use crate::auth::{Guard, Tokens};
 use crate::claim_desk::ClaimDesk;
 use crate::config::RelayConfig;
 use crate::events::Events;
+use crate::flv_server::FlvServer;
 use crate::health::Health;
 use crate::hooks::{self, Hooks};
 use crate::http_api::{self, Api};
@@ -191,7 +192,15 @@ pub(crate) async fn start(
         certificates: doors.secure.as_ref().map(|secure| secure.certificates.clone()),
     });
     let frame_ancestors = &config.http.frame_ancestors;
+    let flv = Arc::new(FlvServer {
+        hub: hub.clone(),
+        admission: admission.clone(),
+        metrics: metrics.clone(),
+        player_lag_ms_max: config.rtmp.player_lag_ms_max.into(),
+        stop: stop.clone(),
+    });
     let playback = Router::new()
+        .nest("/flv", flv.router())
         .nest("/hls", hls::http::router(origin, clock::now))
         .merge(pages::public(frame_ancestors))
         .merge(health::router(health.clone()));

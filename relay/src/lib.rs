@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod endpoint;
 pub mod events;
+pub mod flv_server;
 pub mod grant;
 pub mod health;
 pub mod hooks;

@@ -82,6 +82,8 @@ pub struct Metrics {
     pub rtmp_received: Counter,
     /// Bytes written to publishers and players.
     pub rtmp_sent: Counter,
+    /// Bytes given to HTTP-FLV players.
+    pub flv_sent: Counter,
     /// Publishers admitted.
     pub publish_admitted: Counter,
     /// Publishers turned away, by reason.
@@ -120,6 +122,8 @@ pub struct Metrics {
     pub broadcasts_live: Gauge,
     /// RTMP players now.
     pub rtmp_players: Gauge,
+    /// HTTP-FLV players now.
+    pub flv_players: Gauge,
     /// HLS viewers in the last ten seconds, an estimate.
     pub hls_viewers: Gauge,
     /// Streams that bots started and that have not ended.
@@ -172,13 +176,15 @@ impl Metrics {
         let rtmp_protocol_errors: Counter =
             figure!("rtmp_protocol_errors", "RTMP connections ended because of what the peer sent");
         let rtmp_received: Counter = figure!("rtmp_received", "Bytes read from RTMP peers", Unit::Bytes);
+        let flv_sent: Counter = figure!("flv_sent", "Bytes given to HTTP-FLV players", Unit::Bytes);
         let rtmp_sent: Counter = figure!("rtmp_sent", "Bytes written to RTMP peers", Unit::Bytes);
         let publish_admitted: Counter = figure!("publish_admitted", "Publishers admitted");
         let publish_refused: Family<Reason, Counter> = figure!("publish_refused", "Publishers turned away");
         let media_malformed: Counter =
             figure!("media_malformed", "Messages that were not what their type says");
         let media_fenced: Counter = figure!("media_fenced", "Writes refused because of an old fencing token");
-        let player_skips: Counter = figure!("player_skips", "RTMP players set forward because they lagged");
+        let player_skips: Counter =
+            figure!("player_skips", "RTMP and HTTP-FLV players set forward because they lagged");
         let push_sent: Counter = figure!("push_sent", "Media bytes taken by targets", Unit::Bytes);
         let push_reconnects: Counter = figure!("push_reconnects", "Connections to targets made anew");
         let push_failures: Counter =
@@ -203,6 +209,7 @@ impl Metrics {
         let broadcasts_live: Gauge =
             figure!("broadcasts_live", "Broadcasts with media in the last two seconds");
         let rtmp_players: Gauge = figure!("rtmp_players", "RTMP players now");
+        let flv_players: Gauge = figure!("flv_players", "HTTP-FLV players now");
         let hls_viewers: Gauge = figure!("hls_viewers", "HLS viewers in the last ten seconds, an estimate");
         let streams: Gauge = figure!("streams", "Started streams that have not ended");
         let claims: Gauge = figure!("claims", "Claims now");
@@ -219,6 +226,7 @@ impl Metrics {
             rtmp_protocol_errors,
             rtmp_received,
             rtmp_sent,
+            flv_sent,
             publish_admitted,
             publish_refused,
             media_malformed,
@@ -238,6 +246,7 @@ impl Metrics {
             broadcasts,
             broadcasts_live,
             rtmp_players,
+            flv_players,
             hls_viewers,
             streams,
             claims,

@@ -1,6 +1,6 @@
 //! How many connections a process has to a port, as the kernel says: the most at any time while it looks.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -61,12 +61,15 @@ fn established(pid: u32, port: u16) -> Vec<String> {
     let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
     let own: HashSet<_> = links.map(|link| link.to_string_lossy().into_owned()).collect();
-    let is_own = |row: &&&str| {
-        // sl, local and remote address, state, queues, timer, retransmits, uid, timeout, inode.
-        let inode = row.split_whitespace().nth(9).unwrap_or_default();
-        own.contains(&format!("socket:[{inode}]"))
-    };
-    rows.iter().filter(is_own).map(|row| (*row).to_owned()).collect()
+    // sl, local and remote address, state, queues, timer, retransmits, uid, timeout, inode. A table that changes while it is
+    // read may have a row twice.
+    let inode = |row: &str| row.split_whitespace().nth(9).unwrap_or_default().to_owned();
+    let by_inode: BTreeMap<_, _> = rows.into_iter().map(|row| (inode(row), row.to_owned())).collect();
+    by_inode
+        .into_iter()
+        .filter(|(inode, _)| own.contains(&format!("socket:[{inode}]")))
+        .map(|(_, row)| row)
+        .collect()
 }
 
 fn is_established_to(row: &str, remote: &str) -> bool {

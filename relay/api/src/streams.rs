@@ -217,6 +217,9 @@ pub struct MediaView {
     pub audio_codec: Option<String>,
     /// RTMP players now.
     pub rtmp_players: u32,
+    /// HTTP-FLV players now.
+    #[serde(default)]
+    pub flv_players: u32,
     /// Viewers by HLS in the last ten seconds, by distinct address and port; an estimate.
     pub hls_viewers: u32,
     /// Milliseconds since the last frame.

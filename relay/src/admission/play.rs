@@ -34,22 +34,32 @@ pub struct PlayAdmitted {
     pub visit: Visit,
 }
 
-const NOT_LIVE: &str = "No such stream is live here";
+/// Why a player gets nothing; prints what it is told: plain, without addresses or keys.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlayRefused {
+    /// There is nothing of that name.
+    #[error("No such stream is live here")]
+    NotLive,
+    /// It may not.
+    #[error("{0}")]
+    Denied(String),
+}
 
 impl Admission {
     /// Decides about one player.
     ///
     /// # Errors
-    /// What to tell the peer: plain, without addresses or keys.
-    pub async fn decide_play(&self, attempt: PlayAttempt, hub: &Hub) -> Result<PlayAdmitted, String> {
-        let url = StreamUrl::from_rtmp(&attempt.app, &attempt.name).map_err(|_| NOT_LIVE.to_owned())?;
+    /// [`PlayRefused`] is what to tell the peer.
+    pub async fn decide_play(&self, attempt: PlayAttempt, hub: &Hub) -> Result<PlayAdmitted, PlayRefused> {
+        let url = StreamUrl::from_rtmp(&attempt.app, &attempt.name).map_err(|_| PlayRefused::NotLive)?;
         let query = Query::of(&attempt.app, &attempt.name);
         let address = attempt.peer.map(|peer| peer.ip().to_canonical());
         // First, so that a stranger does not learn what is live.
         let asker = Asker { url: &url, query: &query, address };
-        self.access.may_play(asker, clock::wall()).map_err(|Denied(why)| why.to_owned())?;
+        let denied = |why: &str| PlayRefused::Denied(why.to_owned());
+        self.access.may_play(asker, clock::wall()).map_err(|Denied(why)| denied(why))?;
         // A hook is asked about what can be played alone.
-        hub.find(&url).ok_or_else(|| NOT_LIVE.to_owned())?;
+        hub.find(&url).ok_or(PlayRefused::NotLive)?;
         let shown = address.map_or_else(|| "?".to_owned(), |address| address.to_string());
         let visitor = Visitor {
             address,
@@ -61,18 +71,18 @@ impl Admission {
             url: url.clone(),
         };
         let Welcome { visit, redirect } =
-            self.hooks.ask_play(visitor).await.map_err(|Refusal(why)| why.to_owned())?;
+            self.hooks.ask_play(visitor).await.map_err(|Refusal(why)| denied(why))?;
         let url = match redirect {
             None => url,
             Some(Redirect::Rename(name)) => {
-                format!("{}/{name}", url.app()).parse().map_err(|_| NOT_LIVE.to_owned())?
+                format!("{}/{name}", url.app()).parse().map_err(|_| PlayRefused::NotLive)?
             }
             Some(Redirect::Push(_)) => {
                 warn!(%url, "on_play redirected to an RTMP URL, which is not pulled; the stream itself is played");
                 url
             }
         };
-        let broadcast = hub.find(&url).ok_or_else(|| NOT_LIVE.to_owned())?;
+        let broadcast = hub.find(&url).ok_or(PlayRefused::NotLive)?;
         Ok(PlayAdmitted { broadcast, visit })
     }
 }

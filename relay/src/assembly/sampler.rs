@@ -77,6 +77,7 @@ impl Sampler {
         metrics.broadcasts.set(broadcasts.len() as i64);
         metrics.broadcasts_live.set(broadcasts.iter().filter(|it| it.live).count() as i64);
         metrics.rtmp_players.set(broadcasts.iter().map(|it| i64::from(it.media.rtmp_players)).sum());
+        metrics.flv_players.set(broadcasts.iter().map(|it| i64::from(it.media.flv_players)).sum());
         metrics.hls_viewers.set(broadcasts.iter().map(|it| i64::from(it.media.hls_viewers)).sum());
         let board = self.streams.board();
         let going = board.streams().iter().filter(|it| it.state != StreamState::Ended).count();

@@ -139,7 +139,9 @@ pub struct Facts {
     /// The audio track, in a codec that we read.
     pub audio: Option<AudioTrack>,
     /// RTMP players now.
-    pub players: u32,
+    pub rtmp_players: u32,
+    /// HTTP-FLV players now.
+    pub flv_players: u32,
 }
 
 /// One stream's media.
@@ -148,7 +150,8 @@ pub struct Broadcast {
     since: jiff::Timestamp,
     ring: Mutex<Ring>,
     head: watch::Sender<Head>,
-    players: AtomicU32,
+    /// By [`PlayerKind`].
+    players: [AtomicU32; 2],
 }
 
 impl Broadcast {
@@ -177,7 +180,7 @@ impl Broadcast {
                 ended: false,
             }),
             head: watch::Sender::new(Head::default()),
-            players: AtomicU32::new(0),
+            players: [const { AtomicU32::new(0) }; 2],
         })
     }
 
@@ -293,7 +296,8 @@ impl Broadcast {
             silence: ring.last_media.map(|at| now.saturating_duration_since(at)),
             video: ring.video.clone(),
             audio: ring.audio.clone(),
-            players: self.players.load(Ordering::Relaxed),
+            rtmp_players: self.players(PlayerKind::Rtmp).load(Ordering::Relaxed),
+            flv_players: self.players(PlayerKind::Flv).load(Ordering::Relaxed),
         }
     }
 
@@ -303,20 +307,33 @@ impl Broadcast {
         Subscriber::new(self.clone(), self.head.subscribe(), lag_ms_max)
     }
 
-    /// Counts an RTMP player for as long as the guard lives.
+    /// Counts a player for as long as the guard lives.
     #[must_use]
-    pub fn count_player(self: &Arc<Self>) -> PlayerCount {
-        self.players.fetch_add(1, Ordering::Relaxed);
-        PlayerCount(self.clone())
+    pub fn count_player(self: &Arc<Self>, kind: PlayerKind) -> PlayerCount {
+        self.players(kind).fetch_add(1, Ordering::Relaxed);
+        PlayerCount(self.clone(), kind)
+    }
+
+    const fn players(&self, kind: PlayerKind) -> &AtomicU32 {
+        &self.players[kind as usize]
     }
 }
 
+/// By what a player plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayerKind {
+    /// RTMP, plain or under TLS.
+    Rtmp,
+    /// HTTP-FLV.
+    Flv,
+}
+
 /// One counted player.
-pub struct PlayerCount(Arc<Broadcast>);
+pub struct PlayerCount(Arc<Broadcast>, PlayerKind);
 
 impl Drop for PlayerCount {
     fn drop(&mut self) {
-        self.0.players.fetch_sub(1, Ordering::Relaxed);
+        self.0.players(self.1).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -32,17 +32,24 @@ pub struct Item {
     /// state.
     pub epoch: u64,
     chunks: OnceLock<Bytes>,
+    flv: OnceLock<Bytes>,
 }
 
 impl Item {
     pub(super) fn new(message: Message, tag: Tag, at_ms: i64, token: u64, epoch: u64) -> Self {
-        Self { message, tag, at_ms, token, epoch, chunks: OnceLock::new() }
+        Self { message, tag, at_ms, token, epoch, chunks: OnceLock::new(), flv: OnceLock::new() }
     }
 
     /// The RTMP chunks of this message, made at the first call and shared by all players.
     #[must_use]
     pub fn chunks(&self) -> Bytes {
         self.chunks.get_or_init(|| rtmp::shared_chunks(&self.message)).clone()
+    }
+
+    /// The FLV tag of this message, made at the first call and shared by all players.
+    #[must_use]
+    pub fn flv_tag(&self) -> Bytes {
+        self.flv.get_or_init(|| rtmp::flv::file_tag(&self.message)).clone()
     }
 
     /// Whether a decoder of pictures can start here.

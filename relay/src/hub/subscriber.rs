@@ -5,6 +5,7 @@
 
 use super::broadcast::{Broadcast, Head, Headers};
 use super::item::Item;
+use rtmp::{Message, MessageKind};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -28,6 +29,20 @@ pub struct Batch {
     pub items: Vec<Arc<Item>>,
     /// Whether the broadcast ended and everything has been read.
     pub ended: bool,
+}
+
+impl Batch {
+    /// What a player is sent before the items, at the start and after a skip.
+    pub fn opening(&self) -> impl Iterator<Item = Message> {
+        let first_ms = self.items.first().map_or(0, |item| item.message.timestamp);
+        let headers = self.headers.iter().flat_map(Headers::all);
+        headers.map(move |header| {
+            // At the time of what follows, so that the player's clock does not step back; but ffmpeg takes metadata of any
+            // other time than zero for a track of its own.
+            let timestamp = if header.message.kind == MessageKind::Data { 0 } else { first_ms };
+            Message { timestamp, ..header.message.clone() }
+        })
+    }
 }
 
 impl Subscriber {

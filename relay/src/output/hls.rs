@@ -129,7 +129,7 @@ impl Task {
                 Some(Ok(track)) => self.packager.set_video(track),
                 Some(Err(error)) => warn!(%error, "the video configuration could not be read"),
                 None => {
-                    warn!("this video codec reaches RTMP players only; HLS takes H.264, H.265, AV1 and VP9")
+                    warn!("this video codec reaches RTMP players only; HLS takes H.264, H.265, AV1 and VP9");
                 }
             },
             Tag::Audio(AudioTag::Config { codec, config }) => match codec.track(config) {

@@ -7,13 +7,13 @@ use super::RtmpServer;
 use super::outbox::Outbox;
 use super::socket::{READ_BYTES, Socket};
 use crate::access::Place;
-use crate::admission::{Admitted, PlayAdmitted, PlayAttempt, PublishAttempt, Refused};
+use crate::admission::{Admitted, PlayAdmitted, PlayAttempt, PlayRefused, PublishAttempt, Refused};
 use crate::claim_desk::HolderOrder;
 use crate::clock;
 use crate::hooks::{ClientWords, Visit};
-use crate::hub::{PlayerCount, Subscriber, WriteError};
+use crate::hub::{PlayerCount, PlayerKind, Subscriber, WriteError};
 use crate::metrics::{Bound, RefusedFor};
-use rtmp::{Message, MessageKind, ServerConn, ServerEvent};
+use rtmp::{Message, ServerConn, ServerEvent};
 use std::future::{Future, pending};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ const BATCH_ITEMS: usize = 64;
 const MALFORMED_MAX: u32 = 100;
 
 type Verdict = Pin<Box<dyn Future<Output = Result<Admitted, Refused>> + Send>>;
-type PlayVerdict = Pin<Box<dyn Future<Output = Result<PlayAdmitted, String>> + Send>>;
+type PlayVerdict = Pin<Box<dyn Future<Output = Result<PlayAdmitted, PlayRefused>> + Send>>;
 
 /// What a peer is here for.
 enum Role {
@@ -70,7 +70,7 @@ struct Playback {
 /// What a role waits for.
 enum News {
     Decided(Box<Result<Admitted, Refused>>),
-    PlayDecided(Result<PlayAdmitted, String>),
+    PlayDecided(Result<PlayAdmitted, PlayRefused>),
     Ordered(Option<HolderOrder>),
     MoreMedia,
     /// `on_update` said no.
@@ -297,13 +297,17 @@ impl Connection {
         ControlFlow::Continue(())
     }
 
-    fn on_play_verdict(&mut self, now: Instant, verdict: Result<PlayAdmitted, String>) -> ControlFlow<bool> {
+    fn on_play_verdict(
+        &mut self,
+        now: Instant,
+        verdict: Result<PlayAdmitted, PlayRefused>,
+    ) -> ControlFlow<bool> {
         match verdict {
             Ok(PlayAdmitted { broadcast, visit }) => {
                 info!(url = %broadcast.url(), "a player began");
                 self.wire.accept_play();
                 self.collect_output(now);
-                let count = broadcast.count_player();
+                let count = broadcast.count_player(PlayerKind::Rtmp);
                 let subscriber = broadcast.subscribe(self.server.player_lag_ms_max);
                 self.role = Role::Playing(Playback {
                     subscriber,
@@ -317,7 +321,7 @@ impl Connection {
             Err(why) => {
                 debug!(%why, "a player was refused");
                 self.role = Role::Visitor;
-                self.wire.refuse_play(&why);
+                self.wire.refuse_play(&why.to_string());
             }
         }
         // A pipelining client may have sent more with its request.
@@ -390,18 +394,11 @@ impl Connection {
         playback.skips_counted = skips;
         playback.has_more = batch.items.len() == BATCH_ITEMS;
         let shared = self.wire.takes_shared_chunks();
-        let first_ms = batch.items.first().map_or(0, |item| item.message.timestamp);
-        if let Some(headers) = batch.headers {
-            for header in headers.all().cloned() {
-                // At the time of what follows, so that the player's clock does not step back; but ffmpeg takes metadata of any
-                // other time than zero for a track of its own.
-                let timestamp = if header.message.kind == MessageKind::Data { 0 } else { first_ms };
-                let message = Message { timestamp, ..header.message.clone() };
-                if shared {
-                    self.outbox.push(now, rtmp::shared_chunks(&message));
-                } else {
-                    self.wire.send(&message);
-                }
+        for message in batch.opening() {
+            if shared {
+                self.outbox.push(now, rtmp::shared_chunks(&message));
+            } else {
+                self.wire.send(&message);
             }
         }
         for item in batch.items {

@@ -18,6 +18,7 @@ const media = (change: Partial<Media> = {}): Media => ({
   video_codec: null,
   audio_codec: null,
   rtmp_players: 1,
+  flv_players: 0,
   hls_viewers: 2,
   silent_ms: 20,
   ...change,

@@ -118,6 +118,6 @@ pub fn playback(name: &StreamUrl) -> Playback {
     Playback {
         hls: format!("/hls/{path}/index.m3u8"),
         widget: format!("/widget/preview?stream={in_query}"),
-        flv: None,
+        flv: Some(format!("/flv/{path}.flv")),
     }
 }

@@ -12,6 +12,7 @@ export interface Media {
   readonly video_codec: string | null;
   readonly audio_codec: string | null;
   readonly rtmp_players: number;
+  readonly flv_players: number;
   readonly hls_viewers: number;
   readonly silent_ms: number;
 }

@@ -57,7 +57,10 @@ function titleOf(level: Level, bad: number, all: number, model: Model): string {
 
 function factsOf(model: Model): string {
   const live = model.broadcasts.filter((broadcast) => broadcast.live);
-  const viewers = live.reduce((sum, { media }) => sum + media.hls_viewers + media.rtmp_players, 0);
+  const viewers = live.reduce(
+    (sum, { media }) => sum + media.hls_viewers + media.rtmp_players + media.flv_players,
+    0,
+  );
   const ready = [...model.recorders.values()].filter((recorder) => recorder.connected);
   const spare = sparePlaces(model);
   const streams = live.length === 0 ? "Nothing is live." : `${count(live.length, "stream")} live, ${count(viewers, "viewer")}.`;

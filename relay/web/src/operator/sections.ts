@@ -403,7 +403,7 @@ function size(media: Media): string {
 }
 
 function viewers(media: Media): number {
-  return media.hls_viewers + media.rtmp_players;
+  return media.hls_viewers + media.rtmp_players + media.flv_players;
 }
 
 function silence(ms: number | undefined): string {
