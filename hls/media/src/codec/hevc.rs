@@ -137,7 +137,7 @@ fn without_emulation(payload: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// The record that ffmpeg 5.1 with libx265 writes for 640x360, cut behind its parameter sets.
+    /// The record that ffmpeg 5.1 with libx265 writes for 640x360.
     const X265_360P: &[u8] = include_bytes!("../../tests/data/x265-640x360.hvcc");
 
     #[test]
