@@ -55,30 +55,29 @@ impl Timeline {
 #[derive(Debug)]
 pub(crate) struct AudioClock {
     sample_rate: u32,
-    frame_samples: u32,
     next: Option<i64>,
 }
 
 impl AudioClock {
-    pub(crate) fn new(sample_rate: u32, frame_samples: u32) -> Self {
-        Self { sample_rate, frame_samples, next: None }
+    pub(crate) fn new(sample_rate: u32) -> Self {
+        Self { sample_rate, next: None }
     }
 
     pub(crate) fn reset(&mut self) {
         self.next = None;
     }
 
-    /// The frame's decoding time in samples, or `None` if the count is two frames ahead of `at` and the frame must go.
-    pub(crate) fn place(&mut self, at: i64) -> Option<i64> {
+    /// The decoding time in samples of a frame of `frame_samples`, or `None` if the count is two frames ahead of `at` and the frame must go.
+    pub(crate) fn place(&mut self, at: i64, frame_samples: u32) -> Option<i64> {
         let stated = Timestamp::from_micros(at).to_ticks(self.sample_rate);
-        let tolerance = 2 * i64::from(self.frame_samples);
+        let tolerance = 2 * i64::from(frame_samples);
         let counted = match self.next {
             None => stated,
             Some(next) if stated - next >= tolerance => stated,
             Some(next) if next - stated >= tolerance => return None,
             Some(next) => next,
         };
-        self.next = Some(counted + i64::from(self.frame_samples));
+        self.next = Some(counted + i64::from(frame_samples));
         Some(counted)
     }
 }
@@ -132,21 +131,21 @@ mod tests {
 
     #[test]
     fn sound_is_counted_and_not_dated() {
-        let mut clock = AudioClock::new(48_000, 1024);
+        let mut clock = AudioClock::new(48_000);
         // Milliseconds as FLV has them: 21.33 ms rounded.
         let placed: Vec<_> = (0..1000i64)
-            .map(|n| clock.place(Timestamp::from_ticks(n * 1024, 48_000).as_millis() * 1000).unwrap())
+            .map(|n| clock.place(Timestamp::from_ticks(n * 1024, 48_000).as_millis() * 1000, 1024).unwrap())
             .collect();
         assert!(placed.windows(2).all(|pair| pair[1] - pair[0] == 1024));
     }
 
     #[test]
     fn two_frames_of_deviation_resynchronise_forwards_and_drop_backwards() {
-        let mut clock = AudioClock::new(48_000, 1024);
-        assert_eq!(clock.place(0), Some(0));
-        assert_eq!(clock.place(100_000), Some(4_800));
-        assert_eq!(clock.place(20_000), None);
-        assert_eq!(clock.place(121_000), Some(5_824));
+        let mut clock = AudioClock::new(48_000);
+        assert_eq!(clock.place(0, 1024), Some(0));
+        assert_eq!(clock.place(100_000, 1024), Some(4_800));
+        assert_eq!(clock.place(20_000, 1024), None);
+        assert_eq!(clock.place(121_000, 1024), Some(5_824));
     }
 
     #[test]

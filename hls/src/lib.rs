@@ -51,4 +51,4 @@ mod window;
 pub use config::{Config, Limits, Position, StartPoint};
 pub use counters::Counters;
 pub use origin::{OpenError, Origin};
-pub use packager::{Packager, PushError};
+pub use packager::{Malformed, Packager, PushError};

@@ -7,7 +7,7 @@ mod admit;
 mod error;
 mod publication;
 
-pub use error::PushError;
+pub use error::{Malformed, PushError};
 
 use crate::clock::{AudioClock, Step, Timeline, WallClock};
 use crate::config::{Config, Position, StartPoint};
@@ -101,8 +101,12 @@ impl Packager {
     /// Announces or changes the pictures. The same record again changes nothing; another one ends the run, and its
     /// first keyframe opens a segment with EXT-X-DISCONTINUITY and a new EXT-X-MAP.
     pub fn set_video(&mut self, track: VideoTrack) {
-        if self.tracks.video.as_ref() == Some(&track) {
-            return;
+        if let Some(current) = &self.tracks.video {
+            let is_same_record = (current.codec, &current.config) == (track.codec, &track.config);
+            // A record that leaves the size to keyframes does not take back what one of them said.
+            if current == &track || (is_same_record && !track.is_sized()) {
+                return;
+            }
         }
         let had_pictures = self.tracks.video.replace(track).is_some();
         // Sound alone goes on until the first keyframe.
@@ -118,7 +122,7 @@ impl Packager {
         if self.tracks.audio.as_ref() == Some(&track) {
             return;
         }
-        self.audio_clock = Some(AudioClock::new(track.sample_rate, track.frame_samples));
+        self.audio_clock = Some(AudioClock::new(track.sample_rate));
         self.newest_audio = None;
         let had_sound = self.tracks.audio.replace(track).is_some();
         let must_restart = match &self.run {
@@ -222,12 +226,22 @@ impl Packager {
             return Err(PushError::NoTrack);
         }
         let at = admit::shifted(&frame).ok_or(PushError::Time)?;
+        if frame.kind == TrackKind::Video && frame.keyframe {
+            let sized = self.tracks.video.as_ref().and_then(|track| track.sized_by(&frame.data));
+            if let Some(sized) = sized {
+                self.set_video(sized);
+            }
+        }
         if self.timeline.observe(frame.kind, at) == Step::Jump {
             self.end_run();
         }
         let unit = match frame.kind {
             TrackKind::Video => {
-                let unit = admit::picture(frame, at, self.newest_video).map_err(PushError::Malformed)?;
+                let Some(codec) = self.tracks.video.as_ref().map(|track| track.codec) else {
+                    return Err(PushError::NoTrack);
+                };
+                let unit =
+                    admit::picture(frame, codec, at, self.newest_video).map_err(PushError::Malformed)?;
                 self.newest_video = Some(unit.at);
                 unit
             }

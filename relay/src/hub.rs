@@ -6,7 +6,7 @@ mod rate;
 mod subscriber;
 mod timeline;
 
-pub use broadcast::{Broadcast, Facts, Head, Headers, PlayerCount, PlayerKind, WriteError};
+pub use broadcast::{Broadcast, Facts, Head, Headers, MultitrackHeader, PlayerCount, PlayerKind, WriteError};
 pub use item::{Item, Tag};
 pub use subscriber::{Batch, Subscriber};
 pub use timeline::START_MS;

@@ -12,8 +12,9 @@ pub enum TrackKind {
     Audio,
 }
 
-/// One coded access unit of one track: an H.264 picture as length-prefixed NAL units (4-byte lengths, as in its
-/// `avcC` record), or one raw AAC frame without an ADTS header. Never raw samples, never a transport packet.
+/// One coded access unit of one track: an H.264 or H.265 picture as length-prefixed NAL units (4-byte lengths, as in its
+/// record), a temporal unit of AV1, a frame of VP9, one raw AAC frame without an ADTS header, or one Opus packet. Never
+/// raw samples, never a transport packet.
 ///
 /// Cloning copies a handle, not the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,5 +13,5 @@ mod url;
 
 pub use frame::{Frame, TrackKind};
 pub use time::Timestamp;
-pub use track::{AudioTrack, TrackError, VideoTrack};
+pub use track::{AudioCodec, AudioTrack, TrackError, VideoCodec, VideoTrack};
 pub use url::{RtmpScheme, StreamUrl, StreamUrlError, TargetKey, TargetUrl, TargetUrlError};

@@ -1,9 +1,12 @@
 //! From a frame, which anyone may have sent, to a unit whose times and bytes are true.
 
+use super::error::Malformed;
 use crate::clock::AudioClock;
 use crate::unit::{Unit, VIDEO_TIMESCALE};
-use media::codec::h264::{BadLength, NAL_AUD, nal_type, split_length_prefixed, to_length_prefixed};
-use media::{AudioTrack, Frame, Timestamp, TrackKind};
+use bytes::Bytes;
+use media::codec::h264::{split_length_prefixed, to_length_prefixed};
+use media::codec::{av1, h264, hevc, opus};
+use media::{AudioCodec, AudioTrack, Frame, Timestamp, TrackKind, VideoCodec};
 
 /// nal_unit_type of filler data (H.264 table 7-1): padding that nobody needs.
 const NAL_FILLER: u8 = 12;
@@ -21,16 +24,17 @@ pub(super) fn shifted(frame: &Frame) -> Option<i64> {
 }
 
 /// A picture, decoded after the one at `newest`.
-pub(super) fn picture(frame: Frame, at: i64, newest: Option<i64>) -> Result<Unit, BadLength> {
-    let mut has_padding = false;
-    for nal in split_length_prefixed(&frame.data) {
-        has_padding |= is_padding(nal?);
-    }
-    let data = if has_padding {
-        let kept = split_length_prefixed(&frame.data).filter_map(Result::ok).filter(|nal| !is_padding(nal));
-        to_length_prefixed(kept)
-    } else {
-        frame.data
+pub(super) fn picture(
+    frame: Frame,
+    codec: VideoCodec,
+    at: i64,
+    newest: Option<i64>,
+) -> Result<Unit, Malformed> {
+    let data = match codec {
+        VideoCodec::H264 => without_padding(frame.data, is_h264_padding)?,
+        VideoCodec::Hevc => without_padding(frame.data, is_hevc_padding)?,
+        VideoCodec::Av1 => av1::to_sample(&frame.data)?,
+        VideoCodec::Vp9 => frame.data,
     };
     let at = newest.map_or(at, |newest| at.max(newest + STEP_MICROS_MIN));
     let composition = (frame.pts - frame.dts).to_ticks(VIDEO_TIMESCALE);
@@ -47,18 +51,43 @@ pub(super) fn picture(frame: Frame, at: i64, newest: Option<i64>) -> Result<Unit
 
 /// A sound frame, or `None` if the publisher's clock is so slow that this one has no place.
 pub(super) fn sound(frame: Frame, at: i64, track: &AudioTrack, clock: &mut AudioClock) -> Option<Unit> {
-    let ticks = clock.place(at)?;
+    let ticks = clock.place(at, samples(track, &frame.data))?;
     Some(Unit {
         kind: TrackKind::Audio,
         at: Timestamp::from_ticks(ticks, track.sample_rate).as_micros(),
         ticks,
-        duration_ticks: track.frame_samples,
+        duration_ticks: samples(track, &frame.data),
         composition: 0,
         keyframe: true,
         data: frame.data,
     })
 }
 
-fn is_padding(nal: &[u8]) -> bool {
-    matches!(nal_type(nal), Some(NAL_AUD | NAL_FILLER) | None)
+/// How long this frame sounds: each packet of Opus says it itself.
+fn samples(track: &AudioTrack, data: &[u8]) -> u32 {
+    match track.codec {
+        AudioCodec::Aac => track.frame_samples,
+        AudioCodec::Opus => opus::packet_samples(data).unwrap_or(track.frame_samples),
+    }
+}
+
+/// A picture without the NAL units that nobody needs; all of its lengths are checked.
+fn without_padding(data: Bytes, is_padding: fn(&[u8]) -> bool) -> Result<Bytes, Malformed> {
+    let mut has_padding = false;
+    for nal in split_length_prefixed(&data) {
+        has_padding |= is_padding(nal?);
+    }
+    if !has_padding {
+        return Ok(data);
+    }
+    let kept = split_length_prefixed(&data).filter_map(Result::ok).filter(|nal| !is_padding(nal));
+    Ok(to_length_prefixed(kept))
+}
+
+fn is_h264_padding(nal: &[u8]) -> bool {
+    matches!(h264::nal_type(nal), Some(h264::NAL_AUD | NAL_FILLER) | None)
+}
+
+fn is_hevc_padding(nal: &[u8]) -> bool {
+    matches!(hevc::nal_type(nal), Some(hevc::NAL_AUD | hevc::NAL_FILLER) | None)
 }

@@ -45,7 +45,8 @@ pub(crate) fn frame_hashes(file: &Path, track: &str, copy: bool) -> Vec<String> 
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     let hashes = text.lines().filter(|line| !line.starts_with('#'));
-    hashes.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+    // stream, dts, pts, duration, size, hash, and then perhaps the same of side data.
+    hashes.map(|line| line.split(',').nth(5).unwrap().trim().to_owned()).collect()
 }
 
 /// What ffprobe shows of `entries`, one line per stream.

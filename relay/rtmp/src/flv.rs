@@ -1,18 +1,20 @@
 //! The bodies of audio and video messages, which are FLV tags (FLV 10.1 §E.4; Enhanced RTMP v2).
 //!
 //! H.264 and AAC are read in their legacy and in their enhanced form and written in the legacy one, which everybody
-//! understands. Every other codec is told apart by its FourCC and passed on unread; multitrack and metadata bodies are
-//! passed on as `Other`.
+//! understands. H.265, AV1, VP9 and Opus are read in their enhanced form. Every other codec is told apart by its FourCC
+//! and passed on unread; multitrack bodies are looked into for sequence headers alone.
 
 mod audio;
 mod file;
 mod metadata;
 mod modex;
+mod multitrack;
 mod video;
 
 pub use audio::{AudioCodec, AudioTag, audio_config, audio_frame, parse_audio};
 pub use file::{file_header, file_tag};
 pub use metadata::metadata;
+pub use multitrack::{TrackId, sequence_headers};
 pub use video::{VideoCodec, VideoTag, parse_video, video_config, video_frame};
 
 /// Why a body is not an FLV tag.
@@ -103,16 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn other_enhanced_codecs_are_told_apart_and_not_read() {
-        let hevc = VideoCodec::Other(*b"hvc1");
+    fn enhanced_codecs_are_told_apart_by_their_four_cc() {
+        let hevc = VideoCodec::Hevc;
         assert_eq!(video(&[&[0x91], b"hvc1", &[0, 0, 40, 9, 9]]), Ok(picture(hevc, true, 40, &[9, 9])));
         // AV1 has no composition time, so its first bytes are its own.
-        let av1 = VideoCodec::Other(*b"av01");
+        let av1 = VideoCodec::Av1;
         assert_eq!(video(&[&[0x91], b"av01", &[0, 0, 40]]), Ok(picture(av1, true, 0, &[0, 0, 40])));
         assert_eq!(video(&[&[0x94], b"hvc1", &[2]]), Ok(VideoTag::Other), "metadata");
         assert_eq!(video(&[&[0x96, 0x01], b"avc1"]), Ok(VideoTag::Other), "multitrack");
         assert_eq!(video(&[&[0xd1, 0]]), Ok(VideoTag::Other), "a command has one byte and no FourCC");
-        let opus = AudioCodec::Other(*b"Opus");
+        let opus = AudioCodec::Opus;
         let data = Bytes::from_static(&[7]);
         assert_eq!(audio(&[&[0x91], b"Opus", &[7]]), Ok(AudioTag::Frame { codec: opus, data }));
     }

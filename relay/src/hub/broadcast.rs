@@ -8,7 +8,7 @@ use super::rate::Rate;
 use super::subscriber::Subscriber;
 use super::timeline::{START_MS, Timeline};
 use media::{AudioTrack, StreamUrl, VideoTrack};
-use rtmp::flv::{self, AudioCodec, AudioTag, VideoCodec, VideoTag};
+use rtmp::flv::{self, AudioTag, VideoTag};
 use rtmp::{Message, MessageKind};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +22,10 @@ const SPAN_MS_MAX: i64 = 10_000;
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many messages the ring holds, against floods of tiny ones.
 const ITEMS_MAX: usize = 16_384;
+/// How many multitrack sequence headers are kept for late players, over both kinds.
+const MULTITRACK_HEADERS_MAX: usize = 32;
+/// The largest multitrack sequence header that is kept, in bytes; a larger one is passed on only.
+const MULTITRACK_HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Readers wake at each picture; where pictures are further apart than this, or stop, sound wakes them as well.
 const WAKE_MS: i64 = 100;
 
@@ -63,6 +67,37 @@ pub struct Headers {
     pub video: Option<Arc<Item>>,
     /// The audio configuration.
     pub audio: Option<Arc<Item>>,
+    /// Multitrack sequence headers, newest last: one body stays as long as it is the newest of any track it announces.
+    pub multitrack: Vec<MultitrackHeader>,
+}
+
+/// A multitrack body and the tracks that it is the newest sequence header of.
+#[derive(Clone, Debug)]
+pub struct MultitrackHeader {
+    /// The message, with its kind.
+    pub item: Arc<Item>,
+    tracks: Vec<flv::TrackId>,
+}
+
+impl Headers {
+    /// Everything that goes before the first frame, in the order to send it.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Item>> {
+        let single = [&self.metadata, &self.video, &self.audio].into_iter().flatten();
+        single.chain(self.multitrack.iter().map(|header| &header.item))
+    }
+
+    /// Keeps a body that announces `tracks` instead of what announced them before. Bodies over
+    /// [`MULTITRACK_HEADERS_MAX`] push out the oldest, whose tracks late players then cannot decode.
+    fn keep_multitrack(&mut self, item: Arc<Item>, tracks: Vec<flv::TrackId>) {
+        for older in self.multitrack.iter_mut().filter(|older| older.item.kind() == item.kind()) {
+            older.tracks.retain(|track| !tracks.contains(track));
+        }
+        self.multitrack.retain(|header| !header.tracks.is_empty());
+        if self.multitrack.len() == MULTITRACK_HEADERS_MAX {
+            self.multitrack.remove(0);
+        }
+        self.multitrack.push(MultitrackHeader { item, tracks });
+    }
 }
 
 pub(super) struct Ring {
@@ -336,18 +371,20 @@ impl Ring {
         let place = match &item.tag {
             Tag::Data => &mut self.headers.metadata,
             Tag::Video(VideoTag::Config { codec, record }) => {
-                self.video = match codec {
-                    VideoCodec::H264 => VideoTrack::from_avcc(record.clone()).ok(),
-                    VideoCodec::Other(_) => None,
-                };
+                self.video = codec.track(record).and_then(Result::ok);
                 &mut self.headers.video
             }
             Tag::Audio(AudioTag::Config { codec, config }) => {
-                self.audio = match codec {
-                    AudioCodec::Aac => AudioTrack::from_asc(config.clone()).ok(),
-                    AudioCodec::Other(_) => None,
-                };
+                self.audio = codec.track(config).and_then(Result::ok);
                 &mut self.headers.audio
+            }
+            Tag::Video(VideoTag::Other) | Tag::Audio(AudioTag::Other) => {
+                let body = &item.message.body;
+                let tracks = flv::sequence_headers(item.kind(), body);
+                if !tracks.is_empty() && body.len() <= MULTITRACK_HEADER_BYTES_MAX {
+                    self.headers.keep_multitrack(item.clone(), tracks);
+                }
+                return;
             }
             Tag::Video(_) | Tag::Audio(_) => return,
         };
@@ -427,6 +464,27 @@ mod tests {
         let batch = broadcast.subscribe(3_000).take(100);
         assert!(batch.headers.unwrap().video.is_some());
         assert_eq!((batch.items.len(), batch.items[0].is_keyframe()), (30, true));
+    }
+
+    #[test]
+    fn late_readers_get_one_sequence_header_per_kind_and_track() {
+        let (broadcast, now) = broadcast();
+        broadcast.admit(1).unwrap();
+        let tell = |kind, first: u8, four_cc: &[u8; 4], rest: &[u8]| {
+            let body = [&[first, 0x00][..], four_cc, rest].concat().into();
+            broadcast.write(now, 1, Message { kind, timestamp: 0, body }).unwrap();
+        };
+        tell(MessageKind::Video, 0x96, b"hvc1", &[1, 10]);
+        tell(MessageKind::Video, 0x96, b"av01", &[2, 20]);
+        tell(MessageKind::Audio, 0x95, b"Opus", &[1, 30]);
+        tell(MessageKind::Video, 0x96, b"hvc1", &[1, 11]);
+        let headers = broadcast.ring().headers.clone();
+        let last: Vec<u8> = headers.all().map(|item| *item.message.body.last().unwrap()).collect();
+        assert_eq!(last, [20, 30, 11]);
+        for track in 0..=255 {
+            tell(MessageKind::Video, 0x96, b"hvc1", &[track, 40]);
+        }
+        assert_eq!(broadcast.ring().headers.all().count(), MULTITRACK_HEADERS_MAX);
     }
 
     #[test]

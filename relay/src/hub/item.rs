@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use media::{Frame, Timestamp, TrackKind};
-use rtmp::flv::{AudioTag, VideoTag};
+use rtmp::flv::{AudioCodec, AudioTag, VideoCodec, VideoTag};
 use rtmp::{Message, MessageKind};
 use std::sync::OnceLock;
 
@@ -69,19 +69,16 @@ impl Item {
     pub fn frame(&self) -> Option<Frame> {
         let dts = Timestamp::from_millis(self.at_ms);
         match &self.tag {
-            Tag::Video(VideoTag::Frame {
-                codec: rtmp::flv::VideoCodec::H264,
-                keyframe,
-                composition_ms,
-                data,
-            }) => Some(Frame {
+            Tag::Video(VideoTag::Frame { codec: VideoCodec::Other(_), .. })
+            | Tag::Audio(AudioTag::Frame { codec: AudioCodec::Other(_), .. }) => None,
+            Tag::Video(VideoTag::Frame { keyframe, composition_ms, data, .. }) => Some(Frame {
                 kind: TrackKind::Video,
                 dts,
                 pts: dts + Timestamp::from_millis(i64::from(*composition_ms)),
                 keyframe: *keyframe,
                 data: data.clone(),
             }),
-            Tag::Audio(AudioTag::Frame { codec: rtmp::flv::AudioCodec::Aac, data }) => {
+            Tag::Audio(AudioTag::Frame { data, .. }) => {
                 Some(Frame { kind: TrackKind::Audio, dts, pts: dts, keyframe: true, data: data.clone() })
             }
             _ => None,

@@ -35,7 +35,7 @@ impl Batch {
     /// What a player is sent before the items, at the start and after a skip.
     pub fn opening(&self) -> impl Iterator<Item = Message> {
         let first_ms = self.items.first().map_or(0, |item| item.message.timestamp);
-        let headers = self.headers.iter().flat_map(|it| [&it.metadata, &it.video, &it.audio]).flatten();
+        let headers = self.headers.iter().flat_map(Headers::all);
         headers.map(move |header| {
             // At the time of what follows, so that the player's clock does not step back; but ffmpeg takes metadata of any
             // other time than zero for a track of its own.

@@ -8,9 +8,8 @@ use super::Outputs;
 use crate::clock;
 use crate::hub::{Batch, Broadcast, Item, Subscriber, Tag};
 use ::hls::{Config, OpenError, Origin, Packager, StartPoint};
-use media::{AudioTrack, VideoTrack};
 use place::Keeper;
-use rtmp::flv::{AudioCodec, AudioTag, VideoCodec, VideoTag};
+use rtmp::flv::{AudioTag, VideoTag};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -126,21 +125,18 @@ impl Task {
 
     fn configure(&mut self, item: &Item) {
         match &item.tag {
-            Tag::Video(VideoTag::Config { codec: VideoCodec::H264, record }) => {
-                match VideoTrack::from_avcc(record.clone()) {
-                    Ok(track) => self.packager.set_video(track),
-                    Err(error) => warn!(%error, "the video configuration could not be read"),
+            Tag::Video(VideoTag::Config { codec, record }) => match codec.track(record) {
+                Some(Ok(track)) => self.packager.set_video(track),
+                Some(Err(error)) => warn!(%error, "the video configuration could not be read"),
+                None => {
+                    warn!("this video codec reaches RTMP players only; HLS takes H.264, H.265, AV1 and VP9");
                 }
-            }
-            Tag::Audio(AudioTag::Config { codec: AudioCodec::Aac, config }) => {
-                match AudioTrack::from_asc(config.clone()) {
-                    Ok(track) => self.packager.set_audio(track),
-                    Err(error) => warn!(%error, "the audio configuration could not be read"),
-                }
-            }
-            Tag::Video(VideoTag::Config { .. }) | Tag::Audio(AudioTag::Config { .. }) => {
-                warn!("this codec is passed to RTMP players only; HLS takes H.264 and AAC");
-            }
+            },
+            Tag::Audio(AudioTag::Config { codec, config }) => match codec.track(config) {
+                Some(Ok(track)) => self.packager.set_audio(track),
+                Some(Err(error)) => warn!(%error, "the audio configuration could not be read"),
+                None => warn!("this audio codec reaches RTMP players only; HLS takes AAC and Opus"),
+            },
             Tag::Data | Tag::Video(_) | Tag::Audio(_) => {}
         }
     }

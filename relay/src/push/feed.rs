@@ -84,7 +84,7 @@ impl Feed {
         let mut messages = Vec::with_capacity(batch.items.len() + 3);
         let first = batch.items.iter().find(|item| item.token >= since);
         if let (Some(headers), Some(first)) = (&batch.headers, first) {
-            for header in [&headers.metadata, &headers.video, &headers.audio].into_iter().flatten() {
+            for header in headers.all() {
                 if header.token >= since {
                     self.send(header, first.at_ms, &mut messages);
                 }

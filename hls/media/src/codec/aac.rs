@@ -1,6 +1,7 @@
 //! AAC: the AudioSpecificConfig of ISO/IEC 14496-3 §1.6.2.1.
 
-use crate::{AudioTrack, TrackError};
+use super::bits::Bits;
+use crate::{AudioCodec, AudioTrack, TrackError};
 use bytes::Bytes;
 
 /// Table 1.18, samplingFrequencyIndex.
@@ -14,20 +15,12 @@ const ESCAPE_TYPE: u32 = 31;
 const SBR: u32 = 5;
 const PS: u32 = 29;
 
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
+/// The fields of a config, in its order.
+struct Fields<'a>(Bits<'a>);
 
-impl Bits<'_> {
+impl Fields<'_> {
     fn read(&mut self, count: usize) -> Result<u32, TrackError> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = self.bytes.get(self.at / 8).ok_or(TrackError::Aac("it ends early"))?;
-            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Ok(value)
+        self.0.read(count).ok_or(TrackError::Aac("it ends early"))
     }
 
     fn object_type(&mut self) -> Result<u32, TrackError> {
@@ -49,7 +42,7 @@ impl Bits<'_> {
 }
 
 pub(crate) fn track_from_asc(config: Bytes) -> Result<AudioTrack, TrackError> {
-    let mut bits = Bits { bytes: &config, at: 0 };
+    let mut bits = Fields(Bits::new(&config));
     let object_type = bits.object_type()?;
     let sample_rate = bits.sample_rate()?;
     if sample_rate == 0 {
@@ -71,6 +64,7 @@ pub(crate) fn track_from_asc(config: Bytes) -> Result<AudioTrack, TrackError> {
         _ => return Err(TrackError::Aac("its channel configuration is reserved")),
     };
     Ok(AudioTrack {
+        codec: AudioCodec::Aac,
         codec_string: format!("mp4a.40.{object_type}"),
         config,
         sample_rate,

@@ -1,6 +1,6 @@
 //! H.264: decoder configuration records and NAL units (ITU-T H.264, ISO/IEC 14496-15).
 
-use crate::{TrackError, VideoTrack};
+use crate::{TrackError, VideoCodec, VideoTrack};
 use bytes::{BufMut, Bytes, BytesMut};
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use h264_reader::nal::sps::SeqParameterSet;
@@ -34,7 +34,7 @@ pub(crate) fn track_from_avcc(config: Bytes) -> Result<VideoTrack, TrackError> {
     let frame_rate = sps.fps().filter(|fps| fps.is_finite() && (1.0..=1000.0).contains(fps));
     // RFC 6381 §3.3: the three bytes after configurationVersion, in hex.
     let codec_string = format!("avc1.{:02x}{:02x}{:02x}", config[1], config[2], config[3]);
-    Ok(VideoTrack { config, width, height, frame_rate, codec_string })
+    Ok(VideoTrack { codec: VideoCodec::H264, config, width, height, frame_rate, codec_string })
 }
 
 /// Splits an Annex B byte stream (H.264 annex B) into NAL units without their start codes.

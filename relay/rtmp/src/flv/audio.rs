@@ -3,15 +3,39 @@
 use super::FlvError;
 use super::modex::skip_modex;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use media::{AudioTrack, Frame};
+use media::{AudioTrack, Frame, TrackError};
 
 /// The codec of an audio tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AudioCodec {
     /// AAC, legacy sound format 10 or FourCC `mp4a`.
     Aac,
+    /// Opus, FourCC `Opus`.
+    Opus,
     /// Anything else, by its FourCC.
     Other([u8; 4]),
+}
+
+impl AudioCodec {
+    const fn from_fourcc(fourcc: [u8; 4]) -> Self {
+        match &fourcc {
+            b"mp4a" => Self::Aac,
+            b"Opus" => Self::Opus,
+            _ => Self::Other(fourcc),
+        }
+    }
+
+    /// The track that a configuration announces; `None` for a codec that is passed on unread.
+    ///
+    /// # Errors
+    /// [`TrackError`] if the configuration is malformed.
+    pub fn track(self, config: &Bytes) -> Option<Result<AudioTrack, TrackError>> {
+        match self {
+            Self::Aac => Some(AudioTrack::from_asc(config.clone())),
+            Self::Opus => Some(AudioTrack::from_opus_head(config.clone())),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 /// What an audio message holds.
@@ -21,14 +45,14 @@ pub enum AudioTag {
     Config {
         /// Codec.
         codec: AudioCodec,
-        /// For AAC the AudioSpecificConfig.
+        /// For AAC the AudioSpecificConfig, for Opus the identification header (RFC 7845 §5.1).
         config: Bytes,
     },
     /// One coded frame.
     Frame {
         /// Codec.
         codec: AudioCodec,
-        /// For AAC one raw frame without ADTS header.
+        /// For AAC one raw frame without ADTS header, for Opus one packet.
         data: Bytes,
     },
     /// Silence (an empty body, which is legal), sequence end, multichannel configuration, multitrack and other legacy
@@ -62,7 +86,7 @@ pub fn parse_audio(body: &Bytes) -> Result<AudioTag, FlvError> {
             }
             let (fourcc, after) = rest.split_first_chunk::<4>().ok_or(FlvError::Short)?;
             rest = after;
-            (if fourcc == b"mp4a" { AudioCodec::Aac } else { AudioCodec::Other(*fourcc) }, packet_type)
+            (AudioCodec::from_fourcc(*fourcc), packet_type)
         }
         _ => return Ok(AudioTag::Other),
     };

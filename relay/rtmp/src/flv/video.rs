@@ -4,15 +4,47 @@ use super::FlvError;
 use super::modex::skip_modex;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use media::codec::h264::split_length_prefixed;
-use media::{Frame, VideoTrack};
+use media::{Frame, TrackError, VideoTrack};
 
 /// The codec of a video tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoCodec {
     /// H.264, legacy codec id 7 or FourCC `avc1`.
     H264,
+    /// H.265, FourCC `hvc1`.
+    Hevc,
+    /// AV1, FourCC `av01`.
+    Av1,
+    /// VP9, FourCC `vp09`.
+    Vp9,
     /// Anything else, by its FourCC.
     Other([u8; 4]),
+}
+
+impl VideoCodec {
+    const fn from_fourcc(fourcc: [u8; 4]) -> Self {
+        match &fourcc {
+            b"avc1" => Self::H264,
+            b"hvc1" => Self::Hevc,
+            b"av01" => Self::Av1,
+            b"vp09" => Self::Vp9,
+            _ => Self::Other(fourcc),
+        }
+    }
+
+    /// The track that a configuration record announces; `None` for a codec that is passed on unread.
+    ///
+    /// # Errors
+    /// [`TrackError`] if the record is malformed.
+    pub fn track(self, record: &Bytes) -> Option<Result<VideoTrack, TrackError>> {
+        match self {
+            Self::H264 => Some(VideoTrack::from_avcc(record.clone())),
+            Self::Hevc => Some(VideoTrack::from_hvcc(record.clone())),
+            Self::Av1 => Some(VideoTrack::from_av1c(record.clone())),
+            Self::Vp9 => Some(VideoTrack::from_vpcc(record.clone())),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 /// What a video message holds.
@@ -22,7 +54,7 @@ pub enum VideoTag {
     Config {
         /// Codec.
         codec: VideoCodec,
-        /// For H.264 the AVCDecoderConfigurationRecord.
+        /// The codec's own configuration record, as [`VideoCodec::track`] reads it.
         record: Bytes,
     },
     /// One coded picture.
@@ -33,7 +65,7 @@ pub enum VideoTag {
         keyframe: bool,
         /// Presentation minus decoding time, in milliseconds; signed.
         composition_ms: i32,
-        /// For H.264, NAL units with 4-byte lengths, all of which are known to fit.
+        /// For H.264, NAL units with 4-byte lengths, all of which are known to fit; for others unchecked.
         data: Bytes,
     },
     /// The encoder says that the sequence ends.
@@ -100,7 +132,7 @@ fn parse_enhanced(
     }
     let (fourcc, after) = rest.split_first_chunk::<4>().ok_or(FlvError::Short)?;
     rest = after;
-    let codec = if fourcc == b"avc1" { VideoCodec::H264 } else { VideoCodec::Other(*fourcc) };
+    let codec = VideoCodec::from_fourcc(*fourcc);
     match packet_type {
         SEQUENCE_START => Ok(VideoTag::Config { codec, record: body.slice_ref(rest) }),
         SEQUENCE_END => Ok(VideoTag::End),
