@@ -63,6 +63,18 @@ test: toolchain packages-test web hls/tests/validator/node_modules/.package-lock
 bench: toolchain packages-bench build ## Measure, and print what docs/performance.md quotes
 	cargo bench --locked -p e2e
 
+# How long each fuzz target runs.
+FUZZ_TIME ?= 600s
+FUZZ_TARGETS := a_handshake a_session an_answer_to_our_player an_answer_to_our_publisher amf0_values tags
+
+.PHONY: fuzz
+fuzz: toolchain packages-build ## Look for bytes that harm the wire, ten minutes for each target (FUZZ_TIME=600s)
+	@command -v cargo-bolero >/dev/null || cargo install --locked cargo-bolero
+	for target in $(FUZZ_TARGETS); do \
+		cargo bolero test --rustc-bootstrap -p rtmp-fuzz --engine libfuzzer --sanitizer NONE --target-dir $(TARGET)/fuzz \
+			-T $(FUZZ_TIME) $$target; \
+	done
+
 .PHONY: lint
 lint: toolchain packages-build web ## Formatting and lints
 	cargo fmt --all --check

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Our crates with the layer each is in.
-const LAYERS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 13] = [
     ("media", 1),
     ("config", 1),
     ("hls", 2),
     ("rtmp", 2),
+    ("rtmp-fuzz", 4),
     ("claims", 2),
     ("api", 2),
     ("ipc", 2),
