@@ -10,7 +10,7 @@ mod vetting;
 pub use play::{PlayAdmitted, PlayAttempt, PlayRefused};
 
 use crate::access::{AccessRules, Asker, Denied, Named, PublishRight, Query};
-use crate::claim_desk::{self, ClaimDesk, HolderOrder};
+use crate::claim_desk::{self, Brought, ClaimDesk, HolderOrder};
 use crate::grant::{Grant, GrantError, GrantKey};
 use crate::hooks::{ClientWords, Hooks, Redirect, Visit};
 use crate::hub::{Broadcast, Hub, WriteError};
@@ -18,7 +18,7 @@ use crate::metrics::RefusedFor;
 use crate::output::Outputs;
 use crate::push::PublicationPushes;
 use crate::{clock, hub};
-use claims::{ClaimId, ClaimKey, FencingToken, Holder, Label};
+use claims::{ClaimId, ClaimKey, FencingToken, Holder, Label, Ticket};
 use media::StreamUrl;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -137,8 +137,9 @@ impl Admission {
                 "This relay carries as many streams as it can",
             ));
         }
+        let brought = Brought { only: under, ticket: ticket_in(&query)? };
         let keyframe_seconds = holder.stream_id.map(|_| KEYFRAME_SECONDS);
-        let claimed = self.claim(&url, &holder, under).await?;
+        let claimed = self.claim(&url, &holder, brought).await?;
         // From here on the claim is ours; whatever fails below gives it back by dropping this.
         let vetted = self.vet(attempt, url, &query, holder, under, claimed).await?;
         let vetting::Vetted { url, claim, orders, visit, redirect } = vetted;
@@ -162,13 +163,10 @@ impl Admission {
         &self,
         url: &StreamUrl,
         holder: &Holder,
-        under: Option<ClaimId>,
+        brought: Brought,
     ) -> Result<(HeldClaim, mpsc::Receiver<HolderOrder>), Refused> {
         let key = ClaimKey::Ingest(url.clone());
-        let granted = match under {
-            Some(claim) => self.desk.publish_under(claim, key, holder.clone()).await,
-            None => self.desk.publish(key, holder.clone()).await,
-        };
+        let granted = self.desk.publish_with(key, holder.clone(), brought).await;
         let granted = granted.map_err(|refused| {
             let reason = if refused.is_unavailable() { RefusedFor::Unavailable } else { RefusedFor::Held };
             Refused::new(reason, refused.description())
@@ -216,6 +214,15 @@ impl Admission {
         let incarnation = incarnation.map_err(|_| void("comes with an incarnation that is no number"))?;
         Ok((grant.holder(incarnation), Some(grant.claim_id)))
     }
+}
+
+/// The handover ticket in a publish URL (`handover=`). It only lets an authenticated publisher pass the holder.
+fn ticket_in(query: &Query) -> Result<Option<Ticket>, Refused> {
+    let Some(text) = query.get("handover") else { return Ok(None) };
+    let secret = Uuid::try_parse(text).map_err(|_| {
+        Refused::new(RefusedFor::Access, "The handover ticket in this publish URL is malformed; leave it out")
+    })?;
+    Ok(Some(Ticket::new(secret)))
 }
 
 /// The keyframe interval of every profile that a recorder encodes, in seconds: known, it need not be learned from the first

@@ -27,7 +27,8 @@ use crate::clock;
 use crate::store::{Store, StoreError};
 use api::claims::ClaimView;
 use claims::{
-    ClaimId, ClaimKey, ClaimTable, ContenderId, FencingToken, Holder, Label, RenewError, Rules, TokenSource,
+    ClaimId, ClaimKey, ClaimTable, ContenderId, FencingToken, Holder, Label, RenewError, Rules, Ticket,
+    TokenSource,
 };
 use liveness::Shared;
 use std::sync::Arc;
@@ -94,7 +95,7 @@ impl ClaimDesk {
     /// # Errors
     /// [`Refused`] with what to tell the peer.
     pub async fn publish(&self, key: ClaimKey, holder: Holder) -> Result<Admitted, Refused> {
-        self.ask_to_publish(key, holder, None).await
+        self.publish_with(key, holder, Brought::default()).await
     }
 
     /// The same, only as the publisher of this claim, which its grant names: refused once that claim has ended, even
@@ -108,19 +109,23 @@ impl ClaimDesk {
         key: ClaimKey,
         holder: Holder,
     ) -> Result<Admitted, Refused> {
-        self.ask_to_publish(key, holder, Some(claim)).await
+        self.publish_with(key, holder, Brought { only: Some(claim), ticket: None }).await
     }
 
-    async fn ask_to_publish(
+    /// The same, with whatever the publisher brought.
+    ///
+    /// # Errors
+    /// [`Refused`] with what to tell the peer.
+    pub async fn publish_with(
         &self,
         key: ClaimKey,
         holder: Holder,
-        only: Option<ClaimId>,
+        brought: Brought,
     ) -> Result<Admitted, Refused> {
         let contender = self.shared.next_contender();
         let mut presence = Presence { contender, shared: self.shared.clone(), is_settled: false };
         let (answer, outcome) = oneshot::channel();
-        let ask = Command::Publish { contender, key, holder, only, answer };
+        let ask = Command::Publish { contender, key, holder, brought, answer };
         let outcome = self.send_and_wait(ask, outcome, DECIDE_WITHIN).await;
         let Some(outcome) = outcome else { return Err(Refused::Unavailable) };
         presence.is_settled = true;
@@ -255,6 +260,15 @@ impl ClaimDesk {
         self.shared.writer(key)
     }
 
+    /// Draws a ticket with which another connection may take over from this token's publisher: once, within
+    /// [`Rules::ticket`] (30 s). An earlier ticket of the same claim is void. `None` if that publisher writes no more,
+    /// or the desk does not answer.
+    pub async fn hand_over(&self, token: FencingToken) -> Option<Ticket> {
+        let (answer, outcome) = oneshot::channel();
+        let ask = Command::HandOver { token, answer };
+        self.send_and_wait(ask, outcome, ANSWER_WITHIN).await.flatten()
+    }
+
     /// The publisher of this token answered a ping. Waits for nobody.
     pub fn pong(&self, token: FencingToken) {
         self.shared.note(|notes| {
@@ -296,6 +310,15 @@ impl ClaimDesk {
         };
         tokio::time::timeout(within, ask).await.ok().flatten()
     }
+}
+
+/// What a publisher shows beside its name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Brought {
+    /// The claim that its grant names; see [`ClaimDesk::publish_under`].
+    pub only: Option<ClaimId>,
+    /// A ticket from [`ClaimDesk::hand_over`].
+    pub ticket: Option<Ticket>,
 }
 
 /// A contender that withdraws when its caller stops waiting.

@@ -62,6 +62,7 @@ impl RelayConfig {
     /// [`ConfigError`](::config::ConfigError) with the key and the fix.
     pub fn check(&self) -> Result<(), ::config::ConfigError> {
         self.rtmp.check()?;
+        self.claims.check()?;
         self.store.check()?;
         self.app.iter().enumerate().try_for_each(|(at, app)| app.check(at))
     }

@@ -2,7 +2,7 @@
 
 use super::{Admission, HeldClaim, PublishAttempt, Refused};
 use crate::access::Query;
-use crate::claim_desk::HolderOrder;
+use crate::claim_desk::{Brought, HolderOrder};
 use crate::hooks::{Denied, Redirect, Visit, Visitor, Welcome};
 use crate::metrics::RefusedFor;
 use claims::{ClaimId, Holder};
@@ -77,7 +77,7 @@ impl Admission {
             return Ok(Vetted { url, claim, orders, visit, redirect: None });
         }
         info!(%url, %renamed, "a hook gave the stream another name");
-        let (new_claim, orders) = self.claim(&renamed, &holder, None).await?;
+        let (new_claim, orders) = self.claim(&renamed, &holder, Brought::default()).await?;
         claim.finish();
         Ok(Vetted { url: renamed, claim: new_claim, orders, visit, redirect: None })
     }

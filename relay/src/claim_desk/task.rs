@@ -4,7 +4,7 @@ use super::event::ClaimEvent;
 use super::liveness::{Liveness, Shared};
 use super::outcome::{ActError, Admitted, Reserved};
 use super::register::Register;
-use super::{fresh_id, view};
+use super::{Brought, fresh_id, view};
 use crate::claim_store::{ClaimStore, Wish, Word};
 use crate::clock;
 use crate::store::{self, Answer, AuditBounds, ClaimWrite, Store};
@@ -12,7 +12,7 @@ use api::claims::ClaimView;
 use claims::fleet::Told;
 use claims::{
     Block, ClaimId, ClaimKey, ClaimTable, ContenderId, Effect, FencingToken, Holder, Label, Origin, Publish,
-    Reference, Refusal, RenewError, Reserve,
+    Reference, Refusal, RenewError, Reserve, Ticket,
 };
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 /// How many requests are taken in one turn, so that their writes share a commit.
 const TURN_MAX: usize = 256;
@@ -47,7 +48,7 @@ pub(super) enum Command {
         contender: ContenderId,
         key: ClaimKey,
         holder: Holder,
-        only: Option<ClaimId>,
+        brought: Brought,
         answer: oneshot::Sender<PublishOutcome>,
     },
     Reserve {
@@ -93,6 +94,10 @@ pub(super) enum Command {
         operator: Label,
         reason: String,
         answer: oneshot::Sender<bool>,
+    },
+    HandOver {
+        token: FencingToken,
+        answer: oneshot::Sender<Option<Ticket>>,
     },
     List {
         answer: oneshot::Sender<Vec<ClaimView>>,
@@ -218,10 +223,11 @@ impl DeskTask {
         let now = clock::now();
         // An answer that nobody waits for is no fault: its caller has gone.
         match command {
-            Command::Publish { contender, key, holder, only, answer } => {
+            Command::Publish { contender, key, holder, brought, answer } => {
                 let origin = origin(contender, key, holder);
                 self.askers.insert(contender, Asker::Publish(answer));
-                self.table.publish(now, Publish { only, ..Publish::plain(origin) });
+                let Brought { only, ticket } = brought;
+                self.table.publish(now, Publish { only, ticket, ..Publish::plain(origin) });
             }
             Command::Reserve { contender, key, holder, keep, answer } => {
                 let origin = origin(contender, key, holder);
@@ -250,6 +256,11 @@ impl DeskTask {
             }
             Command::Unblock { key, operator, reason, answer } => {
                 let _ = answer.send(self.table.unblock(now, &key, &operator, &reason));
+            }
+            Command::HandOver { token, answer } => {
+                // Random throughout: unlike an id it must not be guessed.
+                let ticket = Ticket::new(Uuid::new_v4());
+                let _ = answer.send(self.table.ticket(now, token, ticket).then_some(ticket));
             }
             Command::List { answer } => {
                 self.register.tell_all(&mut self.table);

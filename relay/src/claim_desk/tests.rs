@@ -366,3 +366,26 @@ async fn a_holder_finds_its_claim_after_a_restart() {
     assert_eq!((back.kind, back.claim_id), (Admission::Resumed, first.claim_id));
     assert!(back.token > first.token);
 }
+
+#[tokio::test]
+async fn a_handover_ticket_passes_a_healthy_holder_once_and_only_with_the_right_number() {
+    let office = Office::open().await;
+    let mut old = office.publish(recorder(1)).await.unwrap();
+    let _old_media = Encoder::of(&old);
+    let first = office.desk.hand_over(old.token).await.expect("a ticket for a running publisher");
+    let ticket = office.desk.hand_over(old.token).await.expect("another one");
+
+    let with = |ticket| Brought { only: None, ticket: Some(ticket) };
+    let void = office.desk.publish_with(room(), recorder(2), with(first)).await.unwrap_err();
+    assert_eq!(reason(&void), Some(Reason::Held), "the newer ticket has made this one void");
+
+    let new = office.desk.publish_with(room(), recorder(2), with(ticket)).await.unwrap();
+    let _new_media = Encoder::of(&new);
+    assert!(new.token > old.token);
+    assert!(old.liveness.is_fenced());
+    assert!(matches!(next(&mut old.orders).await, Some(HolderOrder::Disconnect { .. })));
+
+    let again = office.desk.publish_with(room(), recorder(3), with(ticket)).await.unwrap_err();
+    assert_eq!(reason(&again), Some(Reason::Held), "a ticket is good once");
+    assert_eq!(office.desk.hand_over(old.token).await, None, "who writes no more hands nothing over");
+}
