@@ -157,7 +157,7 @@ impl AccessRules {
     #[must_use]
     pub fn is_our_secret(&self, app: &str, name: &str, value: &str) -> bool {
         match name {
-            "grant" => true,
+            "grant" | "handover" => true,
             "token" => self.of(app).is_some_and(|rule| AppToken::find(&rule.token, value).is_some()),
             "signature" => self.of(app).is_some_and(|rule| rule.play == Play::Signed),
             _ => false,

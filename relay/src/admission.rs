@@ -5,9 +5,11 @@
 //! list of refusals, nothing else.
 
 mod play;
+mod timings;
 mod vetting;
 
 pub use play::{PlayAdmitted, PlayAttempt, PlayRefused};
+pub use timings::Timings;
 
 use crate::access::{AccessRules, Asker, Denied, Named, PublishRight, Query};
 use crate::claim_desk::{self, Brought, ClaimDesk, HolderOrder};
@@ -104,6 +106,8 @@ impl Drop for HeldClaim {
 pub struct Admission {
     /// The applications' rules.
     pub access: AccessRules,
+    /// How long their claims live without media.
+    pub timings: Timings,
     /// What grants are signed with.
     pub grants: GrantKey,
     /// Who holds which claim.
@@ -137,7 +141,7 @@ impl Admission {
                 "This relay carries as many streams as it can",
             ));
         }
-        let brought = Brought { only: under, ticket: ticket_in(&query)? };
+        let brought = Brought { only: under, ticket: ticket_in(&query)?, timing: self.timings.of(url.app()) };
         let keyframe_seconds = holder.stream_id.map(|_| KEYFRAME_SECONDS);
         let claimed = self.claim(&url, &holder, brought).await?;
         // From here on the claim is ours; whatever fails below gives it back by dropping this.

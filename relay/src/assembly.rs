@@ -4,7 +4,7 @@ pub(crate) mod follow;
 mod sampler;
 
 use crate::access::{AccessRules, Crowd};
-use crate::admission::Admission;
+use crate::admission::{Admission, Timings};
 use crate::auth::{Guard, Tokens};
 use crate::claim_desk::{ClaimDesk, DeskTask};
 use crate::claim_store::{EtcdStore, Place};
@@ -148,6 +148,7 @@ pub(crate) async fn start(
     users.spawn(publication_pushes.clone().follow(desk.clone(), stop.clone()));
     let admission = Admission {
         access: AccessRules::new(&config.app),
+        timings: Timings::new(&config.app, rules(&config).timing),
         grants: grants.clone(),
         desk: desk.clone(),
         hooks,

@@ -9,6 +9,7 @@
 //! All queues are bounded and every wait has an end: when the desk or the store does not answer, publishers are
 //! refused as unavailable, and those that run go on.
 
+mod awake;
 mod event;
 mod history;
 mod liveness;
@@ -28,7 +29,7 @@ use crate::store::{Store, StoreError};
 use api::claims::ClaimView;
 use claims::{
     ClaimId, ClaimKey, ClaimTable, ContenderId, FencingToken, Holder, Label, RenewError, Rules, Ticket,
-    TokenSource,
+    Timing, TokenSource,
 };
 use liveness::Shared;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ impl ClaimDesk {
         key: ClaimKey,
         holder: Holder,
     ) -> Result<Admitted, Refused> {
-        self.publish_with(key, holder, Brought { only: Some(claim), ticket: None }).await
+        self.publish_with(key, holder, Brought { only: Some(claim), ..Brought::default() }).await
     }
 
     /// The same, with whatever the publisher brought.
@@ -319,6 +320,8 @@ pub struct Brought {
     pub only: Option<ClaimId>,
     /// A ticket from [`ClaimDesk::hand_over`].
     pub ticket: Option<Ticket>,
+    /// How long its claim lives without media, if its application says so; the rules' if not.
+    pub timing: Option<Timing>,
 }
 
 /// A contender that withdraws when its caller stops waiting.

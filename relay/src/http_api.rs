@@ -22,7 +22,9 @@ use crate::streams::Streams;
 use crate::streams::ports::{NotStored, Pending};
 use answer::Refused;
 use api::claim_events::{ClaimEvents, ClaimEventsQuery};
-use api::claims::{BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest};
+use api::claims::{
+    BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, HandoverGranted, UnblockRequest,
+};
 use api::streams::BroadcastView;
 use api::targets::TargetView;
 use api::{Problem, ProblemCode};
@@ -59,6 +61,8 @@ pub trait ClaimRegister: Send + Sync + 'static {
         request: ClaimRequest,
         reached_at: Option<String>,
     ) -> Pending<Result<ClaimGranted, Problem>>;
+    /// A ticket to take over from a claim's running publisher.
+    fn hand_over(&self, id: Uuid, reached_at: Option<String>) -> Pending<Result<HandoverGranted, Problem>>;
     /// Keeps a name a while longer.
     fn renew(&self, id: Uuid) -> Pending<Result<ClaimView, Problem>>;
     /// Ends a claim.
@@ -119,7 +123,7 @@ impl Shared {
 
 /// Every route of the API: method and path. The description must have them all, and the router no others.
 #[cfg(test)]
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 27] = [
     ("get", "/streams"),
     ("post", "/streams"),
     ("get", "/streams/{id}"),
@@ -134,6 +138,7 @@ const ROUTES: [(&str, &str); 26] = [
     ("get", "/claims/{id}"),
     ("get", "/claims/{id}/events"),
     ("post", "/claims/{id}/renew"),
+    ("post", "/claims/{id}/handover"),
     ("post", "/claims/{id}/release"),
     ("post", "/claims/{id}/seize"),
     ("get", "/recorders"),
@@ -163,6 +168,7 @@ pub fn router(api: Api) -> Router {
         .route("/claims/{id}", get(claims::show))
         .route("/claims/{id}/events", get(claims::history_of))
         .route("/claims/{id}/renew", post(claims::renew))
+        .route("/claims/{id}/handover", post(claims::hand_over))
         .route("/claims/{id}/release", post(claims::release))
         .route("/claims/{id}/seize", post(claims::seize))
         .route("/recorders", get(recorders::list))

@@ -158,6 +158,16 @@ pub struct ClaimRequest {
     pub reserve_seconds: Option<u32>,
 }
 
+/// The answer to `POST /claims/{id}/handover`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HandoverGranted {
+    /// Where the next publisher publishes, with the ticket. Beside it, it shows what every publisher there shows. Secret;
+    /// shown once.
+    pub publish_url: String,
+    /// For how long the ticket may be used, once, in seconds.
+    pub seconds: u32,
+}
+
 /// The answer to [`ClaimRequest`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClaimGranted {

@@ -11,7 +11,9 @@ pub use error::ClientError;
 pub use events::Events;
 
 use crate::claim_events::{ClaimEvents, ClaimEventsQuery};
-use crate::claims::{BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest};
+use crate::claims::{
+    BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, HandoverGranted, UnblockRequest,
+};
 use crate::recorders::RecorderView;
 use crate::streams::{BroadcastView, StartStream, StreamView};
 use crate::targets::{AddTarget, TargetView};
@@ -200,6 +202,15 @@ impl Client {
     /// `claim_held` names the holder.
     pub async fn request_claim(&self, request: &ClaimRequest) -> Result<ClaimGranted, ClientError> {
         read(self.request(Method::POST, &["claims"]).json(request)).await
+    }
+
+    /// A ticket with which another publisher may take over from a running one, within its time.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` when the claim has no publisher here.
+    pub async fn hand_over_claim(&self, id: Uuid) -> Result<HandoverGranted, ClientError> {
+        read(self.request(Method::POST, &["claims", &id.to_string(), "handover"])).await
     }
 
     /// Ends a claim.

@@ -77,7 +77,13 @@ impl Admission {
             return Ok(Vetted { url, claim, orders, visit, redirect: None });
         }
         info!(%url, %renamed, "a hook gave the stream another name");
-        let (new_claim, orders) = self.claim(&renamed, &holder, Brought::default()).await?;
+        let (new_claim, orders) = self
+            .claim(
+                &renamed,
+                &holder,
+                Brought { timing: self.timings.of(renamed.app()), ..Brought::default() },
+            )
+            .await?;
         claim.finish();
         Ok(Vetted { url: renamed, claim: new_claim, orders, visit, redirect: None })
     }

@@ -1,5 +1,6 @@
 //! Who is connected, as the desk knows it: one entry per admitted publisher.
 
+use super::awake::Awake;
 use super::{HolderOrder, Liveness};
 use claims::{ClaimTable, ContenderId, FencingToken};
 use std::collections::HashMap;
@@ -66,12 +67,12 @@ impl Register {
     }
 
     /// Tells the table of the media that one publisher sent since it was last told.
-    pub(super) fn tell(&mut self, token: FencingToken, table: &mut ClaimTable) {
+    pub(super) fn tell(&mut self, token: FencingToken, table: &mut ClaimTable, awake: &Awake) {
         let Some(publisher) = self.0.get_mut(&token) else { return };
         let last = publisher.liveness.last_media();
         if let Some(at) = last.filter(|_| last != publisher.told) {
             publisher.told = last;
-            table.media(at, token);
+            table.media(awake.at(at), token);
         }
         // Media that was on its way before the question does not answer it; the next does, and is to be heard of.
         if table.is_probed(token) {
@@ -80,10 +81,10 @@ impl Register {
     }
 
     /// The same of all of them.
-    pub(super) fn tell_all(&mut self, table: &mut ClaimTable) {
+    pub(super) fn tell_all(&mut self, table: &mut ClaimTable, awake: &Awake) {
         let tokens: Vec<_> = self.0.keys().copied().collect();
         for token in tokens {
-            self.tell(token, table);
+            self.tell(token, table, awake);
         }
     }
 }

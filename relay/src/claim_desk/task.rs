@@ -1,5 +1,6 @@
 //! The desk's own task.
 
+use super::awake::{Awake, PULSE};
 use super::event::ClaimEvent;
 use super::liveness::{Liveness, Shared};
 use super::outcome::{ActError, Admitted, Reserved};
@@ -134,6 +135,7 @@ enum Written {
 /// The task behind [`super::ClaimDesk`].
 pub struct DeskTask {
     table: ClaimTable,
+    awake: Awake,
     claims: Box<dyn ClaimStore>,
     /// Of the audit log, which is this relay's own.
     store: Store,
@@ -166,6 +168,7 @@ impl DeskTask {
     ) -> Self {
         Self {
             table,
+            awake: Awake::new(clock::now()),
             claims,
             store,
             inbox,
@@ -197,6 +200,7 @@ impl DeskTask {
         loop {
             let due = [self.table.poll_timeout(), self.rewrite_at].into_iter().flatten().min();
             let due = due.map_or(self.prune_at, |due| due.min(self.prune_at));
+            let due = self.awake.clock(due).min(clock::now() + PULSE);
             tokio::select! {
                 () = stop.cancelled() => break,
                 command = self.inbox.recv() => match command {
@@ -219,15 +223,24 @@ impl DeskTask {
         }
     }
 
+    /// The time, without what the relay missed.
+    fn now(&mut self) -> Instant {
+        let (now, missed) = self.awake.look(clock::now());
+        if let Some(missed) = missed {
+            warn!(?missed, "the relay was frozen; no claim is judged by that time");
+        }
+        now
+    }
+
     fn command(&mut self, command: Command) {
-        let now = clock::now();
+        let now = self.now();
         // An answer that nobody waits for is no fault: its caller has gone.
         match command {
             Command::Publish { contender, key, holder, brought, answer } => {
                 let origin = origin(contender, key, holder);
                 self.askers.insert(contender, Asker::Publish(answer));
-                let Brought { only, ticket } = brought;
-                self.table.publish(now, Publish { only, ticket, ..Publish::plain(origin) });
+                let Brought { only, ticket, timing } = brought;
+                self.table.publish(now, Publish { only, ticket, timing, ..Publish::plain(origin) });
             }
             Command::Reserve { contender, key, holder, keep, answer } => {
                 let origin = origin(contender, key, holder);
@@ -263,12 +276,12 @@ impl DeskTask {
                 let _ = answer.send(self.table.ticket(now, token, ticket).then_some(ticket));
             }
             Command::List { answer } => {
-                self.register.tell_all(&mut self.table);
+                self.register.tell_all(&mut self.table, &self.awake);
                 let wall = clock::wall();
                 let _ = answer.send(self.table.claims(now).map(|row| view::view(row, wall)).collect());
             }
             Command::Find { claim, answer } => {
-                self.register.tell_all(&mut self.table);
+                self.register.tell_all(&mut self.table, &self.awake);
                 let row = self.table.row_of(now, claim);
                 let _ = answer.send(row.map(|row| view::view(row, clock::wall())));
             }
@@ -281,7 +294,7 @@ impl DeskTask {
     /// A claim is worth no more than what the store still guarantees.
     fn renew(&mut self, now: Instant, claim: ClaimId, keep: Duration) -> Renewal {
         let kept = self.table.renew(now, claim, keep).map_err(Some)?;
-        match self.claims.lease_left(now) {
+        match self.claims.lease_left(clock::now()) {
             None => Ok(kept),
             Some(left) if left.is_zero() => Err(None),
             Some(left) => Ok(kept.min(left)),
@@ -290,20 +303,20 @@ impl DeskTask {
 
     fn read_notes(&mut self) {
         let notes = self.shared.take_notes();
-        let now = clock::now();
+        let now = self.now();
         for token in notes.heard {
-            self.register.tell(token, &mut self.table);
+            self.register.tell(token, &mut self.table, &self.awake);
         }
         for token in notes.pongs {
             self.table.pong(now, token);
         }
         for token in notes.finished {
-            self.register.tell(token, &mut self.table);
+            self.register.tell(token, &mut self.table, &self.awake);
             self.table.finish(now, token);
             self.register.forget(token);
         }
         for token in notes.lost {
-            self.register.tell(token, &mut self.table);
+            self.register.tell(token, &mut self.table, &self.awake);
             self.table.lost(now, token, "the connection was lost");
             self.register.forget(token);
         }
@@ -319,10 +332,10 @@ impl DeskTask {
     }
 
     fn tell_time(&mut self) {
-        let now = clock::now();
+        let now = self.now();
         if self.table.poll_timeout().is_some_and(|at| at <= now) {
             // First what was heard meanwhile: nobody is dead whose media only waits to be noticed.
-            self.register.tell_all(&mut self.table);
+            self.register.tell_all(&mut self.table, &self.awake);
             self.table.handle_timeout(now);
         }
         if self.rewrite_at.is_some_and(|at| at <= now) {
@@ -382,7 +395,7 @@ impl DeskTask {
                 }
                 Effect::Reserved { contender, key, claim_id, token, .. } => {
                     let asker = self.askers.remove(&contender);
-                    let row = self.table.row(clock::now(), &key);
+                    let row = self.table.row(self.awake.at(clock::now()), &key);
                     let (Some(Asker::Reserve(answer)), Some(row)) = (asker, row) else { continue };
                     let view = view::view(row, clock::wall());
                     // Its caller may have gone; then the reservation ends by not being renewed.
@@ -405,7 +418,7 @@ impl DeskTask {
         let at = clock::wall();
         self.shared.set_writer(&event.key, self.table.writer(&event.key));
         info!(what = event.what.as_str(), key = %event.key, who = %event.who, why = %event.why, "claim");
-        let row = self.table.row(clock::now(), &event.key).map(|row| view::view(row, at));
+        let row = self.table.row(self.awake.at(clock::now()), &event.key).map(|row| view::view(row, at));
         let told = ClaimEvent {
             what: event.what,
             key: event.key.clone(),
@@ -438,7 +451,7 @@ impl DeskTask {
     }
 
     fn word(&mut self, word: Word) {
-        let now = clock::now();
+        let now = self.now();
         match word {
             Word::Unwritten(key) => {
                 self.unwritten.insert(key);

@@ -31,6 +31,15 @@ pub struct App {
     /// Static tokens.
     #[serde(default)]
     pub token: Vec<AppToken>,
+    /// From the grant to the first media, in seconds; absent: `claims.first_media_seconds`.
+    #[serde(default)]
+    pub first_media_seconds: Option<Within<1, 86_400>>,
+    /// Between media, in seconds; absent: `claims.idle_seconds`.
+    #[serde(default)]
+    pub idle_seconds: Option<Within<1, 86_400>>,
+    /// How long a lost publisher's place is kept, in seconds; absent: `claims.grace_seconds`.
+    #[serde(default)]
+    pub grace_seconds: Option<Within<1, 86_400>>,
     /// Where each of its publications is pushed.
     #[serde(default)]
     pub push: Vec<PushTemplate>,

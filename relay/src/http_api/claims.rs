@@ -62,6 +62,15 @@ pub(super) async fn renew(
     Ok(ok(&shared.api.claims.renew(id).await?))
 }
 
+pub(super) async fn hand_over(
+    State(shared): State<Shared>,
+    _: Allowed<Operating>,
+    headers: HeaderMap,
+    Id(id): Id,
+) -> Result<Response, Refused> {
+    Ok(with_status(StatusCode::CREATED, &shared.api.claims.hand_over(id, reached_at(&headers)).await?))
+}
+
 pub(super) async fn release(
     State(shared): State<Shared>,
     Allowed { access, .. }: Allowed<Operating>,

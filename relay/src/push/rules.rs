@@ -61,7 +61,10 @@ impl Rules {
                     Fill::Slate(Arc::new(Slate::read(path).map_err(|why| RulesError { app: at, why })?))
                 }
             };
-            let gap_max = app.push_gap_seconds.map_or(grace, |seconds| Duration::from_secs(seconds.get()));
+            let gap_max = app
+                .push_gap_seconds
+                .or(app.grace_seconds)
+                .map_or(grace, |seconds| Duration::from_secs(seconds.get()));
             let lag_ms_max = app.push_lag_ms_max.get() as i64;
             Ok((app.clone(), Rule { fill, gap_max, lag_ms_max }))
         };

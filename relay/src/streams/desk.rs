@@ -12,7 +12,8 @@ use crate::http_api::ClaimRegister;
 use ::claims::{ClaimId, ClaimKey, FencingToken, Holder, OperatorError, RenewError, What};
 use api::claim_events::{ClaimEvents, ClaimEventsQuery};
 use api::claims::{
-    BLOCK_SECONDS, BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest,
+    BLOCK_SECONDS, BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, HandoverGranted,
+    UnblockRequest,
 };
 use api::problem::HolderView;
 use api::{Problem, ProblemCode};
@@ -33,6 +34,9 @@ pub struct DeskClaims {
     grants: GrantKey,
     rtmp: RtmpAddress,
 }
+
+/// For how long a handover ticket may be used: [`claims::Rules::ticket`].
+const HANDOVER_SECONDS: u32 = 30;
 
 impl DeskClaims {
     /// Over a desk that runs.
@@ -140,6 +144,26 @@ impl ClaimRegister for DeskClaims {
             let address = this.rtmp.seen_from(reached_at.as_deref());
             let publish_url = publish_url(&this.grants, &address, &url, reserved.claim_id, holder, keep);
             Ok(ClaimGranted { claim: reserved.view, publish_url })
+        })
+    }
+
+    fn hand_over(&self, id: Uuid, reached_at: Option<String>) -> Pending<Result<HandoverGranted, Problem>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let none = |why: &str| Problem::new(ProblemCode::NotFound, why);
+            let claim = this.desk.find(ClaimId::new(id)).await;
+            let claim = claim.ok_or_else(|| none("no claim has this id; it may have ended"))?;
+            if let Some(relay) = claim.relay {
+                return Err(none(&format!("the claim's publisher is at relay {relay}; ask there")));
+            }
+            let url: StreamUrl =
+                claim.key.parse().map_err(|_| none("a target is handed over by removing and adding it"))?;
+            let ticket = this.desk.hand_over(FencingToken::new(claim.token)).await;
+            let ticket =
+                ticket.ok_or_else(|| none("the claim has no publisher now; anybody who may can follow"))?;
+            let address = this.rtmp.seen_from(reached_at.as_deref());
+            let publish_url = format!("rtmp://{address}/{}?handover={}", url.to_url_path(), ticket.expose());
+            Ok(HandoverGranted { publish_url, seconds: HANDOVER_SECONDS })
         })
     }
 
