@@ -28,6 +28,9 @@ pub(crate) fn track_from_avcc(config: Bytes) -> Result<VideoTrack, TrackError> {
         .next()
         .ok_or_else(|| bad("it holds no sequence parameter set".into()))?
         .map_err(|e| bad(format!("{e:?}")))?;
+    if sps_bytes.is_empty() {
+        return Err(bad("its sequence parameter set is empty".into()));
+    }
     let nal = RefNal::new(sps_bytes, &[], true);
     let sps = SeqParameterSet::from_bits(nal.rbsp_bits()).map_err(|e| bad(format!("{e:?}")))?;
     let (width, height) = sps.pixel_dimensions().map_err(|e| bad(format!("{e:?}")))?;
@@ -106,6 +109,14 @@ pub fn to_length_prefixed<'a>(nals: impl IntoIterator<Item = &'a [u8]>) -> Bytes
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_sequence_parameter_set_is_refused() {
+        // One SPS of no bytes, no PPS.
+        let record = Bytes::from_static(&[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 0, 0]);
+        let error = track_from_avcc(record).unwrap_err();
+        assert!(error.to_string().contains("is empty"), "{error}");
+    }
 
     #[test]
     fn annex_b_and_length_prefixed_carry_the_same_nal_units() {
