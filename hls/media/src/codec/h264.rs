@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn an_empty_sequence_parameter_set_is_refused() {
-        // One SPS of no bytes, no PPS.
-        let record = Bytes::from_static(&[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 0, 0]);
+        // One SPS of no bytes, and seven PPS of none: the count reads as the header of an SPS.
+        let record = [&[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 0, 7][..], &[0; 14]].concat().into();
         let error = track_from_avcc(record).unwrap_err();
         assert!(error.to_string().contains("is empty"), "{error}");
     }
