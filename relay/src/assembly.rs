@@ -25,7 +25,7 @@ use crate::store::Store;
 use crate::streams::{self, DeskClaims, Reconciler, RtmpAddress};
 use crate::tls::{Certificates, Reload};
 use crate::views::Views;
-use crate::{clock, health, http_server, pages};
+use crate::{clock, health, http_server, pages, webhooks};
 use ::claims::{Rules, Timing};
 use anyhow::{Context, Result};
 use axum::Router;
@@ -117,6 +117,15 @@ pub(crate) async fn start(
     let origin = Origin::new(Limits { streams_max: 2 * BROADCASTS_MAX, ..Limits::default() });
     let metrics = Arc::new(Metrics::new());
     let events = Events::default();
+    let webhooks = webhooks::start(webhooks::Parts {
+        webhooks: &config.webhook,
+        events: events.clone(),
+        store: store.clone(),
+        figures: metrics.webhooks.clone(),
+        tasks: users.clone(),
+        stop: stop.clone(),
+    })
+    .context("make the webhooks' HTTP client")?;
     let outputs = Outputs {
         origin: origin.clone(),
         store: store.clone(),
@@ -181,6 +190,7 @@ pub(crate) async fn start(
         events,
         claims,
         data_plane: Arc::new(views),
+        webhooks,
         tokens: tokens.clone(),
         token_store: Arc::new(store.clone()),
         guard: Guard::new(&config.http.hosts),

@@ -11,6 +11,7 @@ mod http;
 mod push_template;
 mod rtmp;
 mod tls;
+mod webhook;
 
 pub use app::{App, OnError, Play, Publish, PushGap};
 pub use claims::Claims;
@@ -20,6 +21,7 @@ pub use http::Http;
 pub use push_template::PushTemplate;
 pub use rtmp::Rtmp;
 pub use tls::{Https, PairFiles, Rtmps, Tls};
+pub use webhook::Webhook;
 
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,6 +55,8 @@ pub struct RelayConfig {
     pub claims: Claims,
     /// Rules per application; the first whose name fits holds.
     pub app: Vec<App>,
+    /// Who is told what happens to streams and claims.
+    pub webhook: Vec<Webhook>,
 }
 
 impl RelayConfig {
@@ -63,6 +67,7 @@ impl RelayConfig {
     pub fn check(&self) -> Result<(), ::config::ConfigError> {
         self.rtmp.check()?;
         self.store.check()?;
+        webhook::check(&self.webhook)?;
         self.app.iter().enumerate().try_for_each(|(at, app)| app.check(at))
     }
 

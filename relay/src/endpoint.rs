@@ -25,7 +25,7 @@ pub enum EndpointError {
     Url,
     /// https.
     #[error(
-        "https is not available here yet: use http:// to this machine or a private network, or a TLS proxy beside"
+        "https is not spoken here: use http:// to this machine or a private network, or a TLS proxy on this machine"
     )]
     Tls,
     /// A name or password before the host.

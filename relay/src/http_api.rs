@@ -12,6 +12,7 @@ mod request;
 mod status;
 mod streams;
 mod tokens;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::auth::{Guard, TokenRecord, Tokens};
 use crate::events::Events;
 use crate::streams::Streams;
 use crate::streams::ports::{NotStored, Pending};
+use crate::webhooks::Webhooks;
 use answer::Refused;
 use api::claim_events::{ClaimEvents, ClaimEventsQuery};
 use api::claims::{BlockRequest, ClaimAction, ClaimGranted, ClaimRequest, ClaimView, UnblockRequest};
@@ -92,6 +94,8 @@ pub struct Api {
     pub claims: Arc<dyn ClaimRegister>,
     /// What is live.
     pub data_plane: Arc<dyn DataPlane>,
+    /// Who is told what happens.
+    pub webhooks: Webhooks,
     /// Who may do what.
     pub tokens: Tokens,
     /// Where new tokens are kept.
@@ -119,7 +123,7 @@ impl Shared {
 
 /// Every route of the API: method and path. The description must have them all, and the router no others.
 #[cfg(test)]
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 27] = [
     ("get", "/streams"),
     ("post", "/streams"),
     ("get", "/streams/{id}"),
@@ -140,6 +144,7 @@ const ROUTES: [(&str, &str); 26] = [
     ("post", "/recorders/{id}/drain"),
     ("get", "/recorders/connect"),
     ("get", "/targets"),
+    ("get", "/webhooks"),
     ("get", "/broadcasts"),
     ("post", "/tokens"),
     ("get", "/events"),
@@ -169,6 +174,7 @@ pub fn router(api: Api) -> Router {
         .route("/recorders/connect", get(recorders::connect))
         .route("/recorders/{id}/drain", post(recorders::drain))
         .route("/targets", get(streams::targets))
+        .route("/webhooks", get(webhooks::list))
         .route("/broadcasts", get(streams::broadcasts))
         .route("/tokens", post(tokens::mint))
         .route("/events", get(live::events))

@@ -35,3 +35,4 @@ pub mod streams;
 pub mod tls;
 pub mod up;
 pub mod views;
+pub mod webhooks;

@@ -4,6 +4,7 @@
 
 use crate::access::TooMany;
 use crate::hooks::HookFigures;
+use crate::webhooks::WebhookFigures;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -132,6 +133,8 @@ pub struct Metrics {
     pub claims: Gauge,
     /// Calls of hooks.
     pub hooks: Arc<HookFigures>,
+    /// Deliveries of webhooks.
+    pub webhooks: Arc<WebhookFigures>,
     /// Recorders connected now.
     pub recorders: Gauge,
     /// Places for further streams on connected recorders.
@@ -217,9 +220,11 @@ impl Metrics {
         let recorder_spares: Gauge =
             figure!("recorder_spares", "Places for further streams on connected recorders");
         let hooks = Arc::new(HookFigures::register(&mut registry));
+        let webhooks = Arc::new(WebhookFigures::register(&mut registry));
         Self {
             registry: Mutex::new(registry),
             hooks,
+            webhooks,
             rtmp_connections,
             rtmp_connections_refused,
             address_refused,

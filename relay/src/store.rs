@@ -16,6 +16,7 @@ mod secrets;
 mod streams;
 mod thread;
 mod tokens;
+mod webhooks;
 
 pub use claims::ClaimWrite;
 pub(crate) use claims::{key_of_text, key_text};

@@ -16,6 +16,7 @@ pub mod status;
 pub mod streams;
 pub mod targets;
 pub mod tokens;
+pub mod webhooks;
 
 pub use problem::{Problem, ProblemCode};
 

@@ -109,6 +109,7 @@ impl Relay {
             events: events.clone(),
             claims,
             data_plane: broadcasts.clone(),
+            webhooks: crate::webhooks::Webhooks::default(),
             tokens: Tokens::new(store.tokens().await.unwrap()),
             token_store: Arc::new(store.clone()),
             guard: Guard::new(&[]),

@@ -8,7 +8,7 @@ use std::path::Path;
 const APPLICATION: i64 = 0x534C_5543;
 
 /// Each brings the schema from its index to the next version.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     -- Counters that only rise: `token` is the largest fencing token of all keys, so it serves each of them and stays
     -- one row however many keys come and go.
@@ -93,6 +93,19 @@ const STEPS: [&str; 2] = [
     -- The history of one key and of one claim.
     CREATE INDEX claim_events_by_key ON claim_events (key, number);
     CREATE INDEX claim_events_by_claim ON claim_events (claim_id, number);
+",
+    "
+    -- Events that a webhook has not taken yet. Endpoints are digests of URLs, which may hold secrets.
+    CREATE TABLE webhook_events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        endpoint TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        stream TEXT NOT NULL,
+        body TEXT NOT NULL,
+        at_unix_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX webhook_events_by_endpoint ON webhook_events (endpoint, number);
 ",
 ];
 
