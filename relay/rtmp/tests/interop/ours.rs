@@ -164,10 +164,3 @@ async fn a_server_that_stops_reading_times_out() {
     drop(publisher);
     stalled.await.unwrap();
 }
-
-#[tokio::test]
-async fn rtmps_says_that_it_is_not_there_yet() {
-    let url: TargetUrl = "rtmps://127.0.0.1/live/key".parse().unwrap();
-    let error = Publisher::connect(&url, short()).await.err().unwrap();
-    assert_eq!(error.to_string(), "rtmps is not supported yet");
-}
